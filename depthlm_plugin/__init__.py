@@ -1,0 +1,22 @@
+"""depthlm-plugin: fine-tune vision-language models to see metric depth, with LLaMA-Factory."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .camera import Camera
+    from .samples import DepthSamples
+    from .view import View
+
+__version__ = "0.1.0"
+__all__ = ["Camera", "DepthSamples", "View"]
+
+_HOMES = {"Camera": "camera", "DepthSamples": "samples", "View": "view"}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, because every process that imports torch imports this package (see autoload.py).
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

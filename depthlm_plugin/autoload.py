@@ -1,0 +1,79 @@
+"""Waits for LLaMA-Factory: what `import torch` calls in every process of this environment.
+
+PyTorch calls the entry points of the group `torch.backends` at the end of its own import, so this
+runs in the command line, in every torchrun rank, in Ray workers and data loaders. It imports
+nothing but the standard library, costs microseconds unless LLaMA-Factory is imported too, and never
+raises: what goes wrong here is reported by the first run that uses depth data.
+Off: DEPTHLM_AUTOLOAD=0, or TORCH_DEVICE_BACKEND_AUTOLOAD=0 for all such entry points.
+"""
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+# The modules that host/seams.py extends, each right after its own code has run. Each defines what
+# is extended, and none runs before `import torch` has finished, whatever is imported first.
+WATCHED = frozenset(
+    {
+        "llamafactory.hparams.data_args",
+        "llamafactory.hparams.parser",
+        "llamafactory.data.mm_plugin",
+        "llamafactory.data.converter",
+        "llamafactory.data.loader",
+        "llamafactory.train.sft.trainer",
+    }
+)
+
+
+def activate() -> None:
+    """Extend LLaMA-Factory's modules when they are imported, or now if they already are."""
+    if os.environ.get("DEPTHLM_AUTOLOAD", "1").lower() in ("0", "false", "no", "off"):
+        return
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Finder())
+    for name in sorted(WATCHED & sys.modules.keys()):
+        _install(sys.modules[name])
+
+
+class _Finder:
+    """Finds the watched modules as usual, and adds a step after their execution."""
+
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in WATCHED:
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                _extend(spec)
+                return spec
+        return None
+
+
+def _extend(spec: ModuleSpec) -> None:
+    loader: Any = spec.loader
+    execute = getattr(loader, "exec_module", None)
+    if execute is None:
+        return
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        _install(module)
+
+    loader.exec_module = exec_module
+
+
+def _install(module: ModuleType) -> None:
+    # Whatever fails must not break a program that happens to import LLaMA-Factory without depthlm.
+    try:
+        from .host import seams
+
+        seams.install(module)
+    except Exception as error:
+        sys.stderr.write(f"depthlm-plugin: cannot extend {module.__name__}: {error!r}\n")

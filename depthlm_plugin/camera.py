@@ -1,0 +1,159 @@
+"""Pinhole cameras: projection, z-depth against distance, and how a view changes the intrinsics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import GeometryError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera in the OpenCV convention.
+
+    Frame: x right, y down, z forward, metres. Integer pixel coordinates are pixel **centres**, so
+    the image covers (-0.5, -0.5) to (width - 0.5, height - 0.5).
+
+    Attributes:
+        fx: Focal length along x, pixels.
+        fy: Focal length along y, pixels.
+        cx: Principal point, column, pixels.
+        cy: Principal point, row, pixels.
+        size_wh: Image size (width, height), pixels.
+
+    Raises:
+        GeometryError: For a focal length that is not positive, a number that is not finite, an
+            empty image or a principal point more than one image size outside the image.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    size_wh: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        width, height = self.size_wh
+        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))):
+            raise GeometryError(f"intrinsics must be finite numbers, found {self.intrinsics}")
+        if self.fx <= 0 or self.fy <= 0:
+            raise GeometryError(
+                f"focal lengths must be positive, found fx={self.fx:g} fy={self.fy:g}"
+                " (a camera with square pixels has fx = fy)"
+            )
+        if width < 1 or height < 1:
+            raise GeometryError(f"image size must be positive, found {width}x{height}")
+        if not (-width <= self.cx <= 2 * width and -height <= self.cy <= 2 * height):
+            raise GeometryError(
+                f"principal point ({self.cx:g}, {self.cy:g}) lies far outside the"
+                f" {width}x{height} image; expected [fx, fy, cx, cy, W, H]"
+            )
+
+    @classmethod
+    def from_intrinsics(cls, intrinsics: ArrayLike) -> Camera:
+        """Return the camera of a record's `[fx, fy, cx, cy, W, H]` (pixels)."""
+        values = np.asarray(intrinsics, dtype=np.float64)
+        if values.shape != (6,):
+            raise GeometryError(
+                f"intrinsics must be [fx, fy, cx, cy, W, H], found {values.size} numbers"
+            )
+        fx, fy, cx, cy, width, height = (float(value) for value in values)
+        if not (width.is_integer() and height.is_integer()):
+            raise GeometryError(f"image size must be whole pixels, found {width:g}x{height:g}")
+        return cls(fx, fy, cx, cy, (int(width), int(height)))
+
+    @property
+    def intrinsics(self) -> list[float]:
+        """`[fx, fy, cx, cy]` in pixels."""
+        return [self.fx, self.fy, self.cx, self.cy]
+
+    def scaled(self, scale_x: float, scale_y: float) -> Camera:
+        """Return the camera after resampling by these factors (design §4: centres stay centres).
+
+        The size is the whole number of output pixels that lie fully inside the resampled image.
+        """
+        width, height = self.size_wh
+        return Camera(
+            self.fx * scale_x,
+            self.fy * scale_y,
+            (self.cx + 0.5) * scale_x - 0.5,
+            (self.cy + 0.5) * scale_y - 0.5,
+            (_whole(width * scale_x), _whole(height * scale_y)),
+        )
+
+    def scaled_to_focal(self, focal_px: float) -> Camera:
+        """Return the camera after resampling each axis so that fx = fy = `focal_px`."""
+        camera = self.scaled(focal_px / self.fx, focal_px / self.fy)
+        return Camera(focal_px, focal_px, camera.cx, camera.cy, camera.size_wh)
+
+    def cropped(self, left: int, top: int, size_wh: tuple[int, int]) -> Camera:
+        """Return the camera of the window with its top-left pixel at (`left`, `top`)."""
+        return Camera(self.fx, self.fy, self.cx - left, self.cy - top, size_wh)
+
+    def project(self, points_m: ArrayLike) -> Floats:
+        """Return pixels (N, 2) of camera-frame points (N, 3) in metres; z must be positive."""
+        points = np.asarray(points_m, dtype=np.float64).reshape(-1, 3)
+        if not (points[:, 2] > 0).all():
+            raise GeometryError("cannot project a point with z <= 0: it is behind the camera")
+        rays = points[:, :2] / points[:, 2:]
+        result: Floats = rays * (self.fx, self.fy) + (self.cx, self.cy)
+        return result
+
+    def unproject(self, pixels: ArrayLike, z_m: ArrayLike) -> Floats:
+        """Return camera-frame points (N, 3) in metres for pixels (N, 2) at z-depth `z_m` (N,)."""
+        z = np.asarray(z_m, dtype=np.float64).reshape(-1, 1)
+        return np.concatenate([self._rays(pixels) * z, z], axis=1)
+
+    def distance_over_z(self, pixels: ArrayLike) -> Floats:
+        """Return Euclidean distance divided by z (N,) along the rays of pixels (N, 2)."""
+        result: Floats = np.sqrt(1.0 + np.square(self._rays(pixels)).sum(axis=1))
+        return result
+
+    def _rays(self, pixels: ArrayLike) -> Floats:
+        pixels = np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
+        result: Floats = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        return result
+
+
+def convert_depth(
+    depth_m: ArrayLike, pixels: ArrayLike, camera: Camera, *, kind: str, to: str
+) -> Floats:
+    """Return depths (N,) in metres converted between `z` and `distance` (design §4).
+
+    Args:
+        depth_m: Depths (N,), metres, of quantity `kind`.
+        pixels: The pixels (N, 2) of `camera` where they were measured.
+        camera: The camera that `pixels` refer to.
+        kind: `z` (along the principal axis) or `distance` (Euclidean, from the camera centre).
+        to: The wanted quantity.
+    """
+    for name in (kind, to):
+        if name not in DEPTH_KINDS:
+            raise GeometryError(f"depth kind must be one of {DEPTH_KINDS}, found {name!r}")
+    depth = np.asarray(depth_m, dtype=np.float64).reshape(-1)
+    if kind == to:
+        return depth
+    factor = camera.distance_over_z(pixels)
+    result: Floats = depth * factor if to == "distance" else depth / factor
+    return result
+
+
+DEPTH_KINDS = ("distance", "z")
+
+
+def _whole(length_px: float) -> int:
+    # A size that is whole but for rounding (640 * 1.25 = 799.9999...) must not lose a pixel.
+    return math.floor(length_px + 1e-6)
+
+
+def as_pixel(xy: Any) -> tuple[int, int]:
+    """Return the pixel whose centre is nearest to `xy`; halves round up, as areas do."""
+    x, y = xy
+    return math.floor(x + 0.5), math.floor(y + 0.5)

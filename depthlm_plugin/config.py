@@ -1,0 +1,252 @@
+"""The `depthlm:` block of a recipe: its keys, their checks, and how it is saved with a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .camera import DEPTH_KINDS
+from .errors import ConfigError, did_you_mean
+from .images import EXIF_RULES
+from .markers import MARKERS, get_marker
+from .prompts import load_template
+from .tasks import TASKS
+
+SAVED_AS = "depthlm_config.json"
+_SAVED_FORMAT = 1
+_LATER = {"text", "numbered"}  # references of design §6 that no version can do yet
+
+# What the model is taught to see and answer: one value per model, never per dataset.
+MODEL_KEYS = frozenset({"focal_px", "reference", "marker", "marker_px", "prompt", "label"})
+
+
+@dataclass(frozen=True)
+class DepthLMConfig:
+    """The `depthlm:` block (design §6). Every error in it is reported at once."""
+
+    focal_px: float = 1000.0
+    """Unified focal length of every image, both axes, pixels."""
+    crop_height: tuple[int, int] | None = (700, 1200)
+    """Height of the training crop, uniform over this range, pixels; null: the whole image."""
+    crop_width: tuple[int, int] | None = (1000, 1400)
+    """Width of the training crop, likewise."""
+    reference: str = "marker"
+    """How a question refers to its pixel: `marker` (drawn into the image)."""
+    marker: str = "arrow"
+    """Shape of the mark."""
+    marker_px: int = 5
+    """Size of the mark, pixels; also the border within which no point is asked for."""
+    tasks: Mapping[str, float] = field(default_factory=lambda: {"depth": 1.0})
+    """Task -> sampling weight."""
+    questions_per_image: int = 1
+    """Questions packed into one sample; a drawn marker allows one."""
+    points_per_record: int | str = 1
+    """Samples drawn from one record per epoch, or `all` its points (evaluation)."""
+    prompt: str = "official"
+    """Template: templates/<task>/<prompt>.yaml."""
+    label: str = "distance"
+    """What the model answers: `distance` to the camera centre, or `z` along the principal axis."""
+    min_depth_m: float = 0.0
+    """Points whose label is below are not asked for, metres."""
+    max_depth_m: float | None = None
+    """Points whose label is above are not asked for, metres; null: no limit."""
+    on_error: str = "raise"
+    """A record that cannot be used: `raise`, or `skip` (counted by reason and reported)."""
+    exif_rotation: str = "refuse"
+    """An image turned by its EXIF tag: `refuse`, `apply` or `ignore` (what intrinsics refer to)."""
+    seed: int = 0
+    """Seed of points and crops."""
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ConfigError("depthlm: " + "; ".join(problems))
+        # Plain values, so that equal blocks are equal configs however they were written.
+        object.__setattr__(self, "focal_px", float(self.focal_px))
+        object.__setattr__(self, "tasks", dict(self.tasks))
+        for name in ("crop_height", "crop_width"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @classmethod
+    def from_block(cls, block: object, base: DepthLMConfig | None = None) -> DepthLMConfig:
+        """Return the config of a block, over `base` (the adapter's saved config) or the defaults.
+
+        Args:
+            block: A mapping, its JSON text (from a command-line flag) or None.
+            base: What keys that the block does not give are taken from.
+
+        Raises:
+            ConfigError: Naming every unknown key (with the nearest valid one) and bad value.
+        """
+        given = parse_block(block)
+        unknown = [key for key in given if key not in CONFIG_KEYS]
+        if unknown:
+            raise ConfigError(
+                "depthlm: "
+                + "; ".join(f"unknown key {key!r}{_nearest_key(key)}" for key in unknown)
+            )
+        try:
+            return replace(base, **given) if base else cls(**given)
+        except TypeError as error:
+            raise ConfigError(f"depthlm: {error}") from error
+
+    def for_dataset(self, options: Mapping[str, Any], dataset: str) -> DepthLMConfig:
+        """Return the config of one dataset: the run's, with its `dataset_info.json` options."""
+        shared = sorted(MODEL_KEYS & options.keys())
+        if shared:
+            raise ConfigError(
+                f"dataset {dataset!r}: {', '.join(shared)} belongs to the model, not to one of its"
+                " datasets; set it in the recipe's depthlm block"
+            )
+        try:
+            return DepthLMConfig.from_block(options, base=self)
+        except ConfigError as error:
+            raise ConfigError(f"dataset {dataset!r}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the block that makes this config."""
+        return asdict(self)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `depthlm_config.json` into a model or adapter folder; return its path."""
+        from . import __version__
+
+        content = {"format": _SAVED_FORMAT, "version": __version__, "depthlm": self.to_dict()}
+        path = Path(folder, SAVED_AS)
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> DepthLMConfig | None:
+        """Return the config saved in a folder, or None where there is none."""
+        path = Path(folder, SAVED_AS)
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            block = content["depthlm"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path} is not a saved depthlm config ({error!r})") from error
+        if content.get("format") != _SAVED_FORMAT:
+            raise ConfigError(
+                f"{path} has format {content.get('format')!r}, this version reads {_SAVED_FORMAT};"
+                f" it was written by depthlm-plugin {content.get('version')}"
+            )
+        return cls.from_block(block)
+
+
+CONFIG_KEYS = [item.name for item in fields(DepthLMConfig)]
+
+
+def parse_block(block: object) -> dict[str, Any]:
+    """Return a `depthlm:` block as a dict; it may be a mapping, JSON text or nothing."""
+    if block is None or block == "":
+        return {}
+    if isinstance(block, str):
+        try:
+            block = json.loads(block)
+        except ValueError as error:
+            raise ConfigError(f"depthlm must be a mapping or JSON, found {block!r}") from error
+    if not isinstance(block, Mapping):
+        raise ConfigError(f"depthlm must be a mapping of keys, found {type(block).__name__}")
+    return {str(key): value for key, value in block.items()}
+
+
+def changes(old: DepthLMConfig, new: DepthLMConfig, keys: frozenset[str]) -> list[str]:
+    """Return `key: old -> new` for each of `keys` in which two configs differ."""
+    return [
+        f"{key}: {getattr(old, key)} -> {getattr(new, key)}"
+        for key in CONFIG_KEYS
+        if key in keys and getattr(old, key) != getattr(new, key)
+    ]
+
+
+def _nearest_key(key: str) -> str:
+    return did_you_mean(key, CONFIG_KEYS)
+
+
+def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad value
+    if not _is_number(config.focal_px) or not 0 < config.focal_px < 1e5:
+        yield f"focal_px must be a positive number of pixels, found {config.focal_px!r}"
+    for name in ("crop_height", "crop_width"):
+        yield from _range_problem(name, getattr(config, name))
+    yield from _choice("reference", config.reference, ["marker", *sorted(_LATER)])
+    if config.reference in _LATER:
+        yield f"reference {config.reference!r} is not implemented yet; use marker"
+    yield from _choice("marker", config.marker, list(MARKERS))
+    if not _is_count(config.marker_px):
+        yield f"marker_px must be a whole number of pixels above 0, found {config.marker_px!r}"
+    elif config.marker in MARKERS:
+        try:
+            get_marker(config.marker, config.marker_px)
+        except ConfigError as error:
+            yield str(error)
+    yield from _task_problems(config)
+    if config.questions_per_image != 1:
+        yield (
+            f"questions_per_image must be 1 with a drawn marker, found"
+            f" {config.questions_per_image!r}"
+        )
+    if config.points_per_record != "all" and not _is_count(config.points_per_record):
+        yield (
+            "points_per_record must be a whole number above 0 or all, found"
+            f" {config.points_per_record!r}"
+        )
+    yield from _choice("label", config.label, list(DEPTH_KINDS))
+    low, high = config.min_depth_m, config.max_depth_m
+    if not _is_number(low) or low < 0:
+        yield f"min_depth_m must be 0 or more, found {low!r}"
+    elif high is not None and (not _is_number(high) or high <= low):
+        yield f"max_depth_m must be above min_depth_m ({low:g}) or null, found {high!r}"
+    yield from _choice("on_error", config.on_error, ["raise", "skip"])
+    yield from _choice("exif_rotation", config.exif_rotation, list(EXIF_RULES))
+    if isinstance(config.seed, bool) or not isinstance(config.seed, int):
+        yield f"seed must be a whole number, found {config.seed!r}"
+
+
+def _task_problems(config: DepthLMConfig) -> Any:
+    if not isinstance(config.tasks, Mapping) or not config.tasks:
+        yield f"tasks must map task names to weights, found {config.tasks!r}"
+        return
+    for task, weight in config.tasks.items():
+        if task not in TASKS:
+            yield f"unknown task {task!r}{did_you_mean(str(task), list(TASKS))}"
+            continue
+        if not _is_number(weight) or weight <= 0:
+            yield f"weight of task {task!r} must be positive, found {weight!r}"
+        try:
+            load_template(task, config.prompt)
+        except ConfigError as error:
+            yield str(error)
+
+
+def _range_problem(name: str, value: object) -> Any:
+    if value is None:
+        return
+    if (
+        not isinstance(value, (list, tuple))
+        or len(value) != 2
+        or not all(map(_is_count, value))
+        or value[0] > value[1]
+    ):
+        yield f"{name} must be [smallest, largest] in pixels or null, found {value!r}"
+
+
+def _choice(name: str, value: object, known: list[str]) -> Any:
+    if value not in known:
+        yield f"unknown {name} {value!r}{did_you_mean(str(value), known)}"
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,1 @@
+"""Offline demonstration: synthetic scenes with exact distances and a tiny model to train on them."""

@@ -1,0 +1,1 @@
+"""Everything that touches LLaMA-Factory; imported only once LLaMA-Factory itself is."""

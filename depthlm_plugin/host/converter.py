@@ -1,0 +1,76 @@
+"""The converter of `"formatting": "depthlm"`: records to LLaMA-Factory's aligned samples."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from llamafactory.data.converter import DatasetConverter
+
+from .. import __version__
+from ..errors import HostError
+from ..samples import Planner
+from ..view import FORMAT
+from . import seams
+
+SKIPPED = "_depthlm_counts"  # a column of the converter's own, removed before LLaMA-Factory looks
+
+
+@dataclass
+class DepthLMConverter(DatasetConverter):
+    """Turns batches of raw records into samples; one record may give several, or none.
+
+    It is called through `datasets.map(batched=True)` by host/loading.py, which fills the columns
+    `where`, `row`, `epoch` and `record` (JSON) from the records file.
+    """
+
+    def __post_init__(self) -> None:
+        seams.require()
+        planner = getattr(self.dataset_attr, "depthlm_planner", None)
+        if planner is None:
+            raise HostError(
+                "LLaMA-Factory loads a depthlm dataset by a path that depthlm-plugin does not know;"
+                " use llamafactory-cli train with stage: sft"
+            )
+        self.planner: Planner = planner
+        # `datasets` keys its cache by this object's content, but not by its code.
+        self.version = f"{__version__} {FORMAT}"
+        self.data_args = None  # type: ignore[assignment]
+        self.dataset_attr = None  # type: ignore[assignment]
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the aligned samples of a batch of records."""
+        names = ("_prompt", "_response", "_system", "_tools", "_images", "_videos", "_audios")
+        columns: dict[str, list[Any]] = {name: [] for name in (*names, SKIPPED)}
+        for record, where, row, epoch in zip(
+            batch["record"], batch["where"], batch["row"], batch["epoch"], strict=True
+        ):
+            samples, counts = self.planner.plan(json.loads(record), where, row, epoch)
+            notes = [_note(counts)] + [""] * (len(samples) - 1)
+            # A record without samples keeps one empty row, so that its counts survive the cache.
+            for sample, note in zip(samples or [None], notes, strict=True):
+                messages = sample.messages if sample else []
+                columns["_prompt"].append(messages[:1])
+                columns["_response"].append(messages[1:])
+                columns["_system"].append("")
+                columns["_tools"].append("")
+                columns["_images"].append([sample.to_uri()] if sample else [])
+                columns["_videos"].append(None)
+                columns["_audios"].append(None)
+                columns[SKIPPED].append(note)
+        return columns
+
+
+def _note(counts: Counter[str]) -> str:
+    return json.dumps(dict(+counts)) if +counts else ""
+
+
+def total(notes: list[str]) -> Counter[str]:
+    """Return the sum of the converter's counts."""
+    result: Counter[str] = Counter()
+    for note in notes:
+        if note:
+            result.update(json.loads(note))
+    return result

@@ -1,0 +1,204 @@
+"""One LLaMA-Factory run that uses depth data: its config, its datasets, its model's grid."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from llamafactory.extras import logging
+
+from ..config import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig, changes, parse_block
+from ..errors import ConfigError
+from ..samples import Planner
+from . import seams
+from .grids import Grid, grid_of
+
+logger = logging.get_logger("llamafactory.depthlm")
+
+FORMATTING = "depthlm"
+_DATASET_OPTIONS = {"depth_kind"}  # of a dataset's depthlm object, beside the keys of the block
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part of a depth run needs to know. Plain values: it travels to worker processes.
+
+    Attributes:
+        config: The run's `depthlm:` block, over what was saved with the adapter or model.
+        grid: Sizes that the model's image processor leaves alone.
+        datasets: The `dataset_info.json` entries of the run's depth datasets.
+        dataset_dir: Folder of `dataset_info.json`.
+        media_dir: Folder of the images, where the user gave one.
+    """
+
+    config: DepthLMConfig
+    grid: Grid
+    datasets: dict[str, dict[str, Any]]
+    dataset_dir: str
+    media_dir: str | None
+
+    def records_path(self, name: str) -> Path:
+        """Return the records file (or folder) of a depth dataset."""
+        entry = self.datasets[name]
+        if "file_name" not in entry:
+            raise ConfigError(
+                f"dataset {name!r}: depthlm datasets are local files; give file_name (a .jsonl,"
+                " .json or .parquet file, or a folder of them) in dataset_info.json"
+            )
+        return Path(self.dataset_dir, entry["file_name"])
+
+    def planner(self, name: str, *, train: bool) -> Planner:
+        """Return what decides the samples of one dataset, for training or for evaluation."""
+        options = dict(self.datasets[name].get("depthlm") or {})
+        own = {key: options.pop(key) for key in _DATASET_OPTIONS & options.keys()}
+        path = self.records_path(name)
+        folders = [self.media_dir, path if path.is_dir() else path.parent, self.dataset_dir]
+        roots = dict.fromkeys(str(folder) for folder in folders if folder)
+        return Planner(
+            self.config.for_dataset(options, name),
+            name,
+            tuple(roots),
+            train,
+            self.grid.multiple,
+            own.get("depth_kind"),
+        )
+
+
+def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
+    """Return the `dataset_info.json` entries of the run's datasets with `formatting: depthlm`."""
+    info = data_args.dataset_dir
+    if isinstance(info, str):
+        try:
+            info = json.loads(Path(info, "dataset_info.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # absent or broken: LLaMA-Factory says so itself
+            return {}
+    names = [*(data_args.dataset or []), *(data_args.eval_dataset or [])]
+    entries = {name: info[name] for name in names if isinstance(info.get(name), dict)}
+    return {name: e for name, e in entries.items() if e.get("formatting") == FORMATTING}
+
+
+def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
+    """Return the run's config: its block, over what the adapter or model was trained with.
+
+    What the model was taught to see (focal length, mark, prompt, label) is taken from the
+    `depthlm_config.json` beside its weights unless the block says otherwise, which is warned of.
+    """
+    saved, source = None, ""
+    for folder in [*reversed(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
+        saved, source = DepthLMConfig.load(folder), folder
+        if saved is not None:
+            break
+    block = parse_block(getattr(data_args, "depthlm", None))
+    if saved is None:
+        return DepthLMConfig.from_block(block)
+    taught = replace(DepthLMConfig(), **{key: getattr(saved, key) for key in MODEL_KEYS})
+    config = DepthLMConfig.from_block(block, base=taught)
+    for change in changes(saved, config, MODEL_KEYS):
+        logger.warning_rank0(f"depthlm: this run differs from how {source} was trained: {change}")
+    return config
+
+
+def prepare(
+    data_args: Any, model_args: Any, training_args: Any, stage: str, processor: Any
+) -> Run | None:
+    """Return the depth run that these arguments describe, or None when they use no depth data.
+
+    Raises:
+        ConfigError: For arguments that cannot work with depth data, each named.
+    """
+    datasets = depth_datasets(data_args)
+    if not datasets:
+        if getattr(data_args, "depthlm", None) is not None:
+            logger.warning_rank0(
+                "depthlm: the recipe has a depthlm block, but none of its datasets has"
+                ' "formatting": "depthlm" in dataset_info.json'
+            )
+        return None
+    seams.require()
+    problems = []
+    if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
+        problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
+    if data_args.streaming:
+        problems.append("streaming cannot be used with depth data; remove it")
+    if data_args.val_size > 1e-6:
+        problems.append(
+            "val_size would evaluate on training crops of the same scenes; give an eval_dataset"
+        )
+    if getattr(training_args, "batch_eval_metrics", False):
+        problems.append("batch_eval_metrics cannot be used with depth data; remove it")
+    if problems:
+        raise ConfigError("depthlm: " + "; ".join(problems))
+    media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
+    config = resolve_config(data_args, model_args)
+    dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
+    run = Run(config, grid_of(processor), datasets, dataset_dir, media_dir)
+    _check_resume(run, training_args)
+    logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
+    return run
+
+
+def _check_resume(run: Run, training_args: Any) -> None:
+    checkpoint = getattr(training_args, "resume_from_checkpoint", None)
+    if not isinstance(checkpoint, str) or not os.path.isdir(checkpoint):
+        return
+    saved = DepthLMConfig.load(checkpoint)
+    if saved is None:
+        return
+    differing = changes(saved, run.config, frozenset(CONFIG_KEYS))
+    if differing:
+        raise ConfigError(
+            f"cannot resume {checkpoint}: its depthlm block was another one"
+            f" ({'; '.join(differing)}); use the same block, or start a new output_dir (from these"
+            " weights: adapter_name_or_path)"
+        )
+
+
+def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `get_dataset`, prepared for depth data where there is any."""
+
+    @wraps(original)
+    def get_dataset(
+        template: Any,
+        model_args: Any,
+        data_args: Any,
+        training_args: Any,
+        stage: str,
+        tokenizer: Any,
+        processor: Any = None,
+    ) -> Any:
+        run = prepare(data_args, model_args, training_args, stage, processor)
+        if run is not None:
+            data_args = copy.copy(data_args)
+            data_args.depthlm_run = run
+        module = original(
+            template, model_args, data_args, training_args, stage, tokenizer, processor
+        )
+        if run is not None and stage == "sft":
+            module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
+        return module
+
+    return get_dataset
+
+
+def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `get_infer_args`, which keeps the config with an exported model."""
+
+    @wraps(original)
+    def get_infer_args(args: Any = None) -> Any:
+        parsed = original(args)
+        model_args, data_args = parsed[0], parsed[1]
+        export_dir = getattr(model_args, "export_dir", None)
+        if export_dir is not None:
+            sources = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
+            if any(DepthLMConfig.load(folder) for folder in sources):
+                os.makedirs(export_dir, exist_ok=True)
+                resolve_config(data_args, model_args).save(export_dir)
+        return parsed
+
+    return get_infer_args

@@ -1,0 +1,163 @@
+"""LLaMA-Factory's SFT trainer with numeric evaluation on depth data.
+
+The trainer rather than its metric function is extended, because only the trainer knows the
+evaluated dataset: exact targets come from its views, and rows that two processes repeat are dropped
+by its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceABC
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import concatenate_datasets
+from llamafactory.extras import logging
+from llamafactory.extras.constants import IGNORE_INDEX
+from torch.utils.data import SequentialSampler
+from transformers import EvalPrediction
+from transformers.trainer_utils import PredictionOutput
+
+from ..predictions import SIDECAR, Prediction, score_rows, write_sidecar
+from ..samples import Question
+from .images import is_view
+from .runs import Run
+
+logger = logging.get_logger("llamafactory.depthlm")
+
+
+def trainer_on(base: Any) -> Any:
+    """Return a subclass of LLaMA-Factory's SFT trainer; without a depth run it behaves the same."""
+
+    class DepthSeq2SeqTrainer(base):  # type: ignore[misc]
+        """Saves the depthlm config with every checkpoint, and scores depth answers in metres."""
+
+        def __init__(self, *args: Any, depthlm: Run | None = None, **kwargs: Any) -> None:
+            self._depthlm_run = depthlm
+            self._prediction_rows: dict[str, list[dict[str, Any]]] = {}
+            super().__init__(*args, **kwargs)
+
+        __init__._depthlm = True  # type: ignore[attr-defined]
+
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            super()._save(output_dir, state_dict=state_dict)
+            if self._depthlm_run is not None:
+                self._depthlm_run.config.save(output_dir or self.args.output_dir)
+
+        def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+            if self._depthlm_run is None:
+                return super()._get_eval_sampler(eval_dataset)
+            return SequentialSampler(eval_dataset)  # answers are matched to questions by order
+
+        def evaluation_loop(
+            self,
+            dataloader: Any,
+            description: str,
+            prediction_loss_only: bool | None = None,
+            ignore_keys: list[str] | None = None,
+            metric_key_prefix: str = "eval",
+        ) -> Any:
+            """Run the loop; depth rows are scored in metres, other rows as LLaMA-Factory does."""
+            args = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+            questions = self._questions(dataloader.dataset)
+            if not questions or not self.args.predict_with_generate:
+                return super().evaluation_loop(*args)
+            other_metrics, self.compute_metrics = self.compute_metrics, None
+            try:
+                output = super().evaluation_loop(*args)
+            finally:
+                self.compute_metrics = other_metrics
+            # Two processes pad the last batch with repeated rows, at the end.
+            count = len(dataloader.dataset)
+            predictions, labels = output.predictions[:count], output.label_ids[:count]
+            texts = self._decode(predictions[list(questions)])
+            rows = [
+                Prediction(question, text).to_row()
+                for question, text in zip(questions.values(), texts, strict=True)
+            ]
+            metrics = score_rows(rows)
+            others = [index for index in range(count) if index not in questions]
+            if others and other_metrics is not None:
+                metrics |= other_metrics(EvalPrediction(predictions[others], labels[others]))
+            self._write_sidecar(metric_key_prefix, rows)
+            named = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
+            return output._replace(
+                predictions=predictions,
+                label_ids=labels,
+                metrics=output.metrics | named,
+                num_samples=count,
+            )
+
+        def predict(
+            self,
+            test_dataset: Any,
+            ignore_keys: list[str] | None = None,
+            metric_key_prefix: str = "test",
+            **gen_kwargs: Any,
+        ) -> Any:
+            """Predict a dataset, or each of several (`eval_on_each_dataset`)."""
+            if self._depthlm_run is None or not isinstance(test_dataset, dict):
+                return super().predict(test_dataset, ignore_keys, metric_key_prefix, **gen_kwargs)
+            outputs = [
+                super(DepthSeq2SeqTrainer, self).predict(
+                    dataset, ignore_keys, f"{metric_key_prefix}_{name}", **gen_kwargs
+                )
+                for name, dataset in test_dataset.items()
+            ]
+            metrics: dict[str, float] = {}
+            for output in outputs:
+                metrics |= output.metrics
+            return PredictionOutput(
+                _stack([output.predictions for output in outputs]),
+                _stack([output.label_ids for output in outputs]),
+                metrics,
+            )
+
+        def save_predictions(self, dataset: Any, *args: Any, **kwargs: Any) -> None:
+            """Write LLaMA-Factory's generated_predictions.jsonl."""
+            if self._depthlm_run is not None and isinstance(dataset, dict):
+                dataset = concatenate_datasets(list(dataset.values()))
+            super().save_predictions(dataset, *args, **kwargs)
+
+        def _questions(self, dataset: Any) -> dict[int, Question]:
+            if self._depthlm_run is None:
+                return {}
+            return {
+                index: Question.from_uri(images[0])
+                for index, images in enumerate(dataset["images"])
+                if images and is_view(images[0])
+            }
+
+        def _decode(self, predictions: Any) -> list[str]:
+            tokenizer = self.processing_class
+            tokens = np.where(predictions != IGNORE_INDEX, predictions, tokenizer.pad_token_id)
+            texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+            return [text.strip() for text in texts]
+
+        def _write_sidecar(self, prefix: str, rows: list[dict[str, Any]]) -> None:
+            """Write the rows of this evaluation: of all its datasets, and of no earlier one."""
+            root = prefix.partition("_")[0]
+            if prefix in self._prediction_rows or any(
+                other.partition("_")[0] != root for other in self._prediction_rows
+            ):
+                self._prediction_rows.clear()
+            self._prediction_rows[prefix] = rows
+            if self.is_world_process_zero():
+                path = Path(self.args.output_dir, SIDECAR)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                every = [row for part in self._prediction_rows.values() for row in part]
+                write_sidecar(path, every)
+                logger.info_rank0(f"depthlm: {len(every)} predictions in {path}")
+
+    return DepthSeq2SeqTrainer
+
+
+def _stack(arrays: SequenceABC[Any]) -> Any:
+    """Return token arrays (N_i, L_i) as one (sum N_i, max L_i), padded on the right."""
+    length = max(array.shape[1] for array in arrays)
+    padded = [
+        np.pad(array, ((0, 0), (0, length - array.shape[1])), constant_values=IGNORE_INDEX)
+        for array in arrays
+    ]
+    return np.concatenate(padded)

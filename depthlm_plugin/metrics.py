@@ -1,0 +1,73 @@
+"""Depth metrics over scalar answers; an answer that cannot be parsed counts as wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .camera import Floats
+
+THRESHOLD = 1.25
+
+
+def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
+    """Return the metrics of predictions (N,) against targets (N,), metres.
+
+    Args:
+        predictions_m: Parsed answers; NaN where an answer could not be parsed.
+        targets_m: True values, positive, at full precision.
+
+    Returns:
+        `delta1`, `delta2`, `delta3`: share with max(p/g, g/p) < 1.25, 1.25^2, 1.25^3 (strict),
+        failures counted as wrong; `abs_rel` and `rmse` over the parsed answers (absent when there
+        is none); `parse_failure_rate`; `n`; `constant_m` and `constant_delta1`: the constant
+        answer that is right most often on these very targets, and how often it is.
+    """
+    predictions = np.asarray(predictions_m, dtype=np.float64)
+    targets = np.asarray(targets_m, dtype=np.float64)
+    if predictions.shape != targets.shape or predictions.ndim != 1 or not len(targets):
+        raise ValueError(f"expected two equal lists, found {predictions.shape}, {targets.shape}")
+    parsed = ~np.isnan(predictions)
+    ratio = np.full(len(targets), np.inf)
+    ratio[parsed] = np.maximum(
+        predictions[parsed] / targets[parsed], targets[parsed] / predictions[parsed]
+    )
+    metrics = {f"delta{k}": float((ratio < THRESHOLD**k).mean()) for k in (1, 2, 3)}
+    if parsed.any():
+        error = predictions[parsed] - targets[parsed]
+        metrics["abs_rel"] = float((np.abs(error) / targets[parsed]).mean())
+        metrics["rmse"] = float(np.sqrt(np.square(error).mean()))
+    metrics["parse_failure_rate"] = float(1 - parsed.mean())
+    metrics["n"] = len(targets)
+    metrics["constant_m"], metrics["constant_delta1"] = best_constant(targets)
+    return metrics
+
+
+def best_constant(targets_m: ArrayLike) -> tuple[float, float]:
+    """Return the constant answer with the highest delta1 on these targets, and its delta1.
+
+    A constant c is right for the targets strictly between c / 1.25 and 1.25 c. Sliding that window
+    of fixed width over the sorted logarithms finds the best one exactly.
+    """
+    logs: Floats = np.sort(np.log(np.asarray(targets_m, dtype=np.float64)))
+    width = 2 * np.log(THRESHOLD)
+    # The window is open: targets exactly one width apart cannot both be inside.
+    ends = np.searchsorted(logs, logs + width * (1 - 1e-12), side="left")
+    counts = ends - np.arange(len(logs))
+    start = int(counts.argmax())
+    last = int(ends[start]) - 1
+    constant = float(np.exp((logs[start] + logs[last]) / 2))
+    return constant, float(counts[start] / len(logs))
+
+
+def mean_over(datasets: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over datasets, as the paper averages; `n` is the sum."""
+    shared = [name for name in datasets[0] if all(name in metrics for metrics in datasets)]
+    means = {
+        name: float(np.mean([metrics[name] for metrics in datasets]))
+        for name in shared
+        if name not in ("n", "constant_m")
+    }
+    return means | {"n": sum(int(metrics["n"]) for metrics in datasets)}

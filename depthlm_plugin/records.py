@@ -1,0 +1,242 @@
+"""Records: one row an image, with its intrinsics, labelled pixels and their depth (design §7)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import DEPTH_KINDS, Camera, Floats
+from .errors import DepthLMError, GeometryError, RecordError, did_you_mean
+
+SUFFIXES = (".jsonl", ".json", ".parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One image with labelled pixels, checked.
+
+    Attributes:
+        image: Path as the record gives it, without a leading slash.
+        camera: Camera of the stored image.
+        pixels: Labelled pixels (N, 2) as (x, y); integers are pixel centres.
+        depth_m: Their depths (N,), metres, finite and positive.
+        points: Their positions (N,) in the record's own lists.
+        depth_kind: What `depth_m` is: `distance` or `z`.
+        where: File and line (or row), for messages.
+        row: Number of the record in its dataset, from 0.
+    """
+
+    image: str
+    camera: Camera
+    pixels: Floats
+    depth_m: Floats
+    points: NDArray[np.int64]
+    depth_kind: str
+    where: str
+    row: int
+
+
+def read_raw(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where, raw record) for every record of a file, or of a folder's files in name order.
+
+    `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0).
+
+    Raises:
+        RecordError: `malformed record` for a line that is not a JSON object.
+        DepthLMError: For a missing file, or one of another type.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+        if not files:
+            raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
+        for file in files:
+            yield from read_raw(file)
+        return
+    if not path.is_file():
+        raise DepthLMError(f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})")
+    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+    if path.suffix not in readers:
+        raise DepthLMError(f"{path}: records are {', '.join(SUFFIXES)} files")
+    for where, raw in readers[path.suffix](path):
+        if not isinstance(raw, dict):
+            raise RecordError("malformed record", where, "expected a JSON object with one record")
+        yield where, raw
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{path.name}:{number}", _parse_json(line, f"{path.name}:{number}")
+
+
+def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
+    rows = _parse_json(path.read_text(encoding="utf-8"), path.name)
+    if not isinstance(rows, list):
+        raise RecordError("malformed record", path.name, "expected a list of records")
+    for row, raw in enumerate(rows):
+        yield f"{path.name} row {row}", raw
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, Any]]:
+    import pyarrow.parquet
+
+    row = 0
+    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
+        for raw in batch.to_pylist():
+            yield f"{path.name} row {row}", raw
+            row += 1
+
+
+def _parse_json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise RecordError(
+            "malformed record", where, f"not valid JSON ({error}); is the file complete?"
+        ) from error
+
+
+def check_record(
+    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None
+) -> tuple[Record, list[RecordError]]:
+    """Return the checked record and the problems of single points, which it leaves out.
+
+    Args:
+        raw: The record as read; keys that are not known here are ignored.
+        where: File and line, for messages.
+        row: Its number in the dataset, from 0.
+        depth_kind: What the dataset says that `depth` is, or None where it says nothing.
+
+    Raises:
+        RecordError: When the record as a whole cannot be used.
+    """
+    image = raw.get("image") or raw.get("image_path")  # the published Matterport3D files say _path
+    if not isinstance(image, str):
+        raise RecordError("no image", where, "key 'image' must hold the path of the photograph")
+    try:
+        camera = Camera.from_intrinsics(_numbers(raw, "intrinsics", where))
+    except GeometryError as error:
+        raise RecordError("bad intrinsics", where, str(error)) from error
+    kind = _depth_kind(raw.get("depth_kind"), depth_kind, where)
+    pixels = _numbers(raw, "pixel_coords", where)
+    depth_m = _numbers(raw, "depth", where)
+    if pixels.ndim != 2 and pixels.size:
+        raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
+    if len(pixels) != len(depth_m) or depth_m.ndim != 1:
+        raise RecordError(
+            "lengths differ",
+            where,
+            f"{len(pixels)} pixel_coords but {len(depth_m)} depths; expected one depth a pixel",
+        )
+    if not len(depth_m):
+        raise RecordError("no points", where, "the record labels no pixel; drop the row")
+    if pixels.shape[1] != 2:
+        raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
+    problems = list(_point_problems(pixels, depth_m, camera, where))
+    bad = {index for index, _ in problems}
+    good = np.array([index for index in range(len(depth_m)) if index not in bad], dtype=np.int64)
+    record = Record(
+        image.lstrip("/"), camera, pixels[good], depth_m[good], good, kind, where, row
+    )
+    return record, [problem for _, problem in problems]
+
+
+def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:
+    if raw.get(key) is None:
+        raise RecordError("malformed record", where, f"key {key!r} is missing")
+    try:
+        return np.array(raw[key], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RecordError(
+            "malformed record", where, f"{key!r} must hold numbers only ({error})"
+        ) from error
+
+
+def _depth_kind(own: Any, dataset: str | None, where: str) -> str:
+    for kind in (own, dataset):
+        if kind is not None and kind not in DEPTH_KINDS:
+            raise RecordError(
+                "bad depth kind",
+                where,
+                f"unknown depth_kind {kind!r}{did_you_mean(str(kind), list(DEPTH_KINDS))}",
+            )
+    if own is None and dataset is None:
+        raise RecordError(
+            "no depth kind",
+            where,
+            "is 'depth' the distance to the camera centre or z along the principal axis? Say"
+            ' "depth_kind": "distance" or "z" in the record, in the depthlm object of the dataset'
+            " in dataset_info.json, or with --depth-kind (published iBims-1, DDAD and nuScenes"
+            " files hold z)",
+        )
+    if own is not None and dataset is not None and own != dataset:
+        raise RecordError(
+            "bad depth kind",
+            where,
+            f"the record says depth_kind {own!r}, its dataset says {dataset!r}; remove the wrong one",
+        )
+    return str(own or dataset)
+
+
+def _point_problems(
+    pixels: Floats, depth_m: Floats, camera: Camera, where: str
+) -> Iterator[tuple[int, RecordError]]:
+    width, height = camera.size_wh
+    inside = (
+        (pixels >= -0.5).all(axis=1) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] < height - 0.5)
+    )
+    fine = np.isfinite(depth_m) & (depth_m > 0) & inside
+    for index in np.flatnonzero(~fine):
+        x, y = pixels[index]
+        if not inside[index]:
+            yield (
+                int(index),
+                RecordError(
+                    "pixel outside the image",
+                    where,
+                    f"point {index}: pixel ({x:g}, {y:g}) is outside the {width}x{height} image;"
+                    " drop the point or check whether coordinates are (row, column)",
+                ),
+            )
+        else:
+            yield (
+                int(index),
+                RecordError(
+                    "bad depth",
+                    where,
+                    f"point {index}: depth {depth_m[index]:g} is not a positive finite number of"
+                    " metres; drop the point (many datasets mark missing depth so)",
+                ),
+            )
+
+
+def find_image(image: str, roots: list[str], where: str) -> str:
+    """Return the path of a record's image under the first of `roots` that has it.
+
+    Raises:
+        RecordError: `missing image`, or `image outside its root` for a path that climbs out.
+    """
+    if os.path.normpath(image).startswith(".."):
+        raise RecordError(
+            "image outside its root", where, f"image path {image!r} leaves the image folder"
+        )
+    for root in roots:
+        path = os.path.join(root, image)
+        if os.path.isfile(path):
+            return path
+    raise RecordError(
+        "missing image",
+        where,
+        f"image {image!r} is in none of {', '.join(roots)}; set media_dir to the folder that"
+        " image paths start from",
+    )
+

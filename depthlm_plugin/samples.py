@@ -1,0 +1,417 @@
+"""Samples: what is asked about a record, decided without reading a pixel.
+
+Every choice is drawn from (seed, dataset, row, epoch, draw), so workers, ranks, caches and the
+order of reading change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from PIL import Image
+
+from .camera import Camera, as_pixel
+from .config import DepthLMConfig
+from .errors import ConfigError, RecordError
+from .images import image_size, load_rgb
+from .markers import get_marker
+from .prompts import load_template
+from .records import Record, check_record, find_image, read_raw
+from .tasks import TASKS
+from .view import Mark, View, check_size, uri_fields
+
+REDRAWN = "point near the border or outside the crop: another drawn"
+AT_BORDER = "point too near the border for its mark: left out"
+OUT_OF_RANGE = "point outside min_depth_m .. max_depth_m: left out"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about one pixel: where it comes from and its exact answer.
+
+    Attributes:
+        dataset: Name of the dataset.
+        row: Number of the record in it, from 0.
+        point: Number of the point in the record, from 0.
+        image: Image path as the record gives it.
+        pixel: The labelled pixel (x, y) of the source image.
+        task: Name of the task.
+        prompt: Style of its template.
+        target: The true answer at full precision.
+        unit: Its unit.
+    """
+
+    dataset: str
+    row: int
+    point: int
+    image: str
+    pixel: tuple[float, float]
+    task: str
+    prompt: str
+    target: float
+    unit: str
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Question:
+        """Return the question of a sample's text form (`Sample.to_uri`)."""
+        fields = uri_fields(uri)
+        x, y = fields["pixel"].split(",")
+        return cls(
+            fields["dataset"],
+            int(fields["row"]),
+            int(fields["point"]),
+            fields["file"],
+            (float(x), float(y)),
+            fields["task"],
+            fields["prompt"],
+            float(fields["target"]),
+            fields["unit"],
+        )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A question with the view that shows it; the image is rendered when asked for."""
+
+    question: Question
+    view: View
+    where: str
+
+    @property
+    def image(self) -> Image.Image:
+        """The RGB image as the model sees it (rendered at each access)."""
+        return self.view.render(self.where)
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The user's turn (`<image>` stands for the image) and the model's."""
+        template = load_template(self.task, self.question.prompt)
+        return [
+            {"role": "user", "content": f"<image>{template.question}"},
+            {"role": "assistant", "content": template.fill(self.target)},
+        ]
+
+    @property
+    def target(self) -> float:
+        """The true answer at full precision, in `unit`."""
+        return self.question.target
+
+    @property
+    def unit(self) -> str:
+        """Unit of the answer."""
+        return self.question.unit
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.question.task
+
+    @property
+    def camera(self) -> Camera:
+        """Camera of `image`."""
+        return self.view.camera
+
+    @property
+    def pixels(self) -> list[tuple[int, int]]:
+        """The marked pixels (x, y) of `image`."""
+        return [(mark.x, mark.y) for mark in self.view.marks]
+
+    def to_uri(self) -> str:
+        """Return the text form that LLaMA-Factory carries in place of an image path."""
+        question = self.question
+        x, y = question.pixel
+        return self.view.to_uri(
+            dataset=question.dataset,
+            row=str(question.row),
+            point=str(question.point),
+            file=question.image,
+            pixel=f"{x!r},{y!r}",
+            task=question.task,
+            prompt=question.prompt,
+            target=repr(question.target),
+            unit=question.unit,
+            at=self.where,
+        )
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Decides the samples of records of one dataset.
+
+    Attributes:
+        config: The dataset's config.
+        dataset: Its name: part of every seed.
+        roots: Folders that image paths may start from.
+        train: Whether to crop for training; evaluation shows the whole image.
+        multiple: Model's patch size x merge size, pixels: views are multiples of it, so that the
+            model's processor does not resample again.
+        depth_kind: What `depth` means in records that do not say.
+    """
+
+    config: DepthLMConfig
+    dataset: str
+    roots: tuple[str, ...]
+    train: bool
+    multiple: int
+    depth_kind: str | None = None
+
+    def plan(
+        self, raw: Mapping[str, Any], where: str, row: int, epoch: int = 0
+    ) -> tuple[list[Sample], Counter[str]]:
+        """Return the samples of a raw record, and counts of what was left out or skipped.
+
+        Raises:
+            RecordError: With `on_error: raise`, for anything wrong with the record or a point.
+        """
+        counts: Counter[str] = Counter()
+        try:
+            record, problems = check_record(raw, where, row, self.depth_kind)
+            if problems and self.config.on_error == "raise":
+                raise problems[0]
+            counts.update(problem.reason for problem in problems)
+            path = self._check_image(record)
+            return self._draw(record, path, epoch, counts), counts
+        except RecordError as error:
+            if self.config.on_error == "raise":
+                raise
+            counts[error.reason] += 1
+            return [], counts
+
+    def _check_image(self, record: Record) -> str:
+        path = find_image(record.image, list(self.roots), record.where)
+        rule = self.config.exif_rotation
+        if self.config.on_error == "skip":  # only decoding finds a truncated file
+            size_wh = load_rgb(path, record.where, rule).size
+        else:
+            size_wh = image_size(path, record.where, rule)
+        check_size(size_wh, record.camera, path, record.where)
+        return path
+
+    def _draw(
+        self, record: Record, path: str, epoch: int, counts: Counter[str]
+    ) -> list[Sample]:
+        task = self._task(record, epoch)
+        targets = TASKS[task](record, self.config.label)
+        low, high = self.config.min_depth_m, self.config.max_depth_m
+        pool = [i for i, m in enumerate(targets) if low <= m and (high is None or m <= high)]
+        counts[OUT_OF_RANGE] += len(targets) - len(pool)
+        order = _shuffled(pool, self._rng(record, epoch))
+        chosen = self._crops(record, path, order, epoch, counts)
+        samples = [
+            self._sample(record, view, index, task, float(targets[index]))
+            for view, index in chosen
+        ]
+        if not samples:
+            raise RecordError(
+                "no usable point",
+                record.where,
+                f"none of its {len(targets)} points is inside the depth range and the mark's"
+                f" border of {self.config.marker_px} px; drop the row",
+            )
+        return samples
+
+    def _task(self, record: Record, epoch: int) -> str:
+        tasks = self.config.tasks
+        return self._rng(record, epoch, "task").choices(list(tasks), list(tasks.values()))[0]
+
+    def _crops(
+        self, record: Record, path: str, order: list[int], epoch: int, counts: Counter[str]
+    ) -> Iterator[tuple[View, int]]:
+        """Yield (unmarked view, index of its point): the drawing rules of design §4."""
+        config = self.config
+        wanted = len(order) if config.points_per_record == "all" else int(config.points_per_record)
+        if not (self.train and (config.crop_height or config.crop_width)):
+            found = 0
+            for index in order:
+                view = self._window(record, path, self._full_size(record), record.pixels[index])
+                if self._mark_fits(view, record.pixels[index]):
+                    yield view, index
+                    found += 1
+                    if found == wanted:
+                        return
+                else:
+                    counts[AT_BORDER] += 1
+            return
+        unused = list(order)
+        for draw in range(wanted):
+            rng = self._rng(record, epoch, draw)
+            view = self._window(record, path, self._crop_size(record, rng), None)
+            index = next((i for i in unused if self._mark_fits(view, record.pixels[i])), None)
+            if index is None and config.points_per_record != "all":  # all were asked: ask again
+                again = [i for i in order if self._mark_fits(view, record.pixels[i])]
+                index = again[int(rng.random() * len(again))] if again else None
+            if index is None:
+                counts[AT_BORDER] += 1
+                continue
+            if unused and index != unused[0]:
+                counts[REDRAWN] += 1
+            if index in unused:
+                unused.remove(index)
+            yield view, index
+
+    def _full_size(self, record: Record) -> tuple[int, int]:
+        width, height = record.camera.scaled_to_focal(self.config.focal_px).size_wh
+        return self._aligned(record, width, height)
+
+    def _crop_size(self, record: Record, rng: random.Random) -> tuple[int, int]:
+        width, height = record.camera.scaled_to_focal(self.config.focal_px).size_wh
+        crop_h = _uniform(self.config.crop_height, rng, height)
+        crop_w = _uniform(self.config.crop_width, rng, width)
+        return self._aligned(record, min(crop_w, width), min(crop_h, height))
+
+    def _aligned(self, record: Record, width: int, height: int) -> tuple[int, int]:
+        aligned = width // self.multiple * self.multiple, height // self.multiple * self.multiple
+        if 0 in aligned:
+            raise RecordError(
+                "view too small",
+                record.where,
+                f"at focal_px {self.config.focal_px:g} the view is {width}x{height}, less than one"
+                f" {self.multiple} px patch of the model; use a longer focal_px or a larger crop",
+            )
+        return aligned
+
+    def _window(
+        self, record: Record, path: str, size_wh: tuple[int, int], point: Any
+    ) -> View:
+        """Return the centred window, moved just enough for the mark of `point` to fit."""
+        camera = record.camera
+        focal = self.config.focal_px
+        full_wh = camera.scaled_to_focal(focal).size_wh
+        spare = [full - part for full, part in zip(full_wh, size_wh, strict=True)]
+        corner = [room // 2 for room in spare]
+        if point is not None:
+            margin = get_marker(self.config.marker, self.config.marker_px).margin_px
+            whole = View(path, camera, focal, 0, 0, full_wh)
+            nearest = as_pixel(whole.pixels_from_source(point)[0])
+            for axis in (0, 1):
+                least = nearest[axis] - (size_wh[axis] - 1 - margin)
+                most = nearest[axis] - margin
+                corner[axis] = min(max(corner[axis], least, 0), most, spare[axis])
+                corner[axis] = max(corner[axis], 0)
+        return View(
+            path, camera, focal, corner[0], corner[1], size_wh,
+            exif_rotation=self.config.exif_rotation,
+        )  # fmt: skip
+
+    def _mark_fits(self, view: View, point: Any) -> bool:
+        margin = get_marker(self.config.marker, self.config.marker_px).margin_px
+        x, y = as_pixel(view.pixels_from_source(point)[0])
+        width, height = view.size_wh
+        return margin <= x < width - margin and margin <= y < height - margin
+
+    def _sample(
+        self, record: Record, view: View, index: int, task: str, target: float
+    ) -> Sample:
+        config = self.config
+        x, y = (float(value) for value in record.pixels[index])
+        at = as_pixel(view.pixels_from_source((x, y))[0])
+        mark = Mark(config.marker, config.marker_px, *at)
+        question = Question(
+            self.dataset,
+            record.row,
+            int(record.points[index]),
+            record.image,
+            (x, y),
+            task,
+            config.prompt,
+            target,
+            load_template(task, config.prompt).unit,
+        )
+        marked = View(
+            view.image, view.source, view.focal_px, view.left, view.top, view.size_wh, (mark,),
+            view.exif_rotation,
+        )  # fmt: skip
+        return Sample(question, marked, record.where)
+
+    def _rng(self, record: Record, epoch: int, *what: object) -> random.Random:
+        key = "/".join(map(str, (self.config.seed, self.dataset, record.row, epoch, *what)))
+        return random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest()))
+
+
+class DepthSamples(Sequence[Sample]):
+    """A map-style dataset of samples, usable from any trainer.
+
+    Args:
+        records: A records file or folder (JSONL, JSON, Parquet), or records as dicts.
+        name: Name of the dataset, part of every seed; the file's stem by default.
+        train: Draw training crops and points; otherwise show the whole image.
+        depth_kind: What `depth` means in records that do not say: `distance` or `z`.
+        media_dir: Folder that image paths start from; the file's own folder by default.
+        size_multiple: Patch size x merge size of the model, pixels (28 Qwen2.5-VL, 16 Pixtral).
+        epoch: Which of the deterministic draws to make.
+        **config: Keys of the `depthlm:` block.
+
+    Raises:
+        RecordError: For anything wrong with a record, unless `on_error="skip"`; `counts` tells what
+            was left out.
+
+    Example:
+        >>> samples = DepthSamples("records.jsonl", depth_kind="z")  # doctest: +SKIP
+        >>> samples[0].image, samples[0].messages, samples[0].target  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        records: str | Path | Sequence[Mapping[str, Any]],
+        *,
+        name: str | None = None,
+        train: bool = False,
+        depth_kind: str | None = None,
+        media_dir: str | Path | None = None,
+        size_multiple: int = 28,
+        epoch: int = 0,
+        **config: Any,
+    ) -> None:
+        if isinstance(records, (str, Path)):
+            path = Path(records)
+            own_folder = path if path.is_dir() else path.parent
+            rows: Any = read_raw(path)
+        else:
+            path, own_folder = Path("records"), Path()
+            rows = ((f"records[{i}]", raw) for i, raw in enumerate(records))
+        if size_multiple < 1:
+            raise ConfigError(f"size_multiple must be 1 or more, found {size_multiple}")
+        planner = Planner(
+            DepthLMConfig.from_block(config),
+            name or path.stem,
+            (str(media_dir or own_folder),),
+            train,
+            size_multiple,
+            depth_kind,
+        )
+        self.counts: Counter[str] = Counter()
+        self._samples: list[Sample] = []
+        for row, (where, raw) in enumerate(rows):
+            samples, counts = planner.plan(raw, where, row, epoch)
+            self._samples += samples
+            self.counts += counts
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        """Return a sample; its image is rendered when asked for."""
+        return self._samples[index]
+
+
+def _shuffled(items: list[int], rng: random.Random) -> list[int]:
+    return [item for _, item in sorted((rng.random(), item) for item in items)]
+
+
+def _uniform(
+    limits: tuple[int, int] | None, rng: random.Random, whole: int
+) -> int:
+    if limits is None:
+        return whole
+    low, high = limits
+    return low + int(rng.random() * (high - low + 1))
