@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_NUMBER = re.compile(r"(?<![\w.,])([-+\u2212]?)(\d[\d.,]*(?:[eE][-+]?\d+)?)\s*([^\W\d_]*)")
+_NUMBER = re.compile(r"(?<![\w.,])([-+\u2212]?)(\d[\d.,]*+(?:[eE][-+]?\d+)?+)\s*([^\W\d_]*+)(?!\w)")
 _PLAIN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_METRES = {"", "m", "meter", "meters", "metre", "metres"}
 _OTHER_UNITS = {
     "mm", "cm", "dm", "km", "ft", "foot", "feet", "in", "inch", "inches", "yd", "yard", "yards",
-    "mile", "miles", "millimeters", "centimeters", "kilometers", "millimetres", "centimetres",
-    "kilometres",
+    "mi", "mile", "miles", "cms", "kms", "millimeter", "centimeter", "decimeter", "kilometer",
+    "millimeters", "centimeters", "decimeters", "kilometers", "millimetre", "centimetre",
+    "decimetre", "kilometre", "millimetres", "centimetres", "decimetres", "kilometres",
 }  # fmt: skip
 LONGEST = 10_000  # characters that are looked at; no template asks for more
 

@@ -29,8 +29,8 @@ class Camera:
         size_wh: Image size (width, height), pixels.
 
     Raises:
-        GeometryError: For a focal length that is not positive, a number that is not finite, an
-            empty image or a principal point more than one image size outside the image.
+        GeometryError: For a focal length that is not positive, a number that is not finite or an
+            empty image.
     """
 
     fx: float
@@ -50,15 +50,13 @@ class Camera:
             )
         if width < 1 or height < 1:
             raise GeometryError(f"image size must be positive, found {width}x{height}")
-        if not (-width <= self.cx <= 2 * width and -height <= self.cy <= 2 * height):
-            raise GeometryError(
-                f"principal point ({self.cx:g}, {self.cy:g}) lies far outside the"
-                f" {width}x{height} image; expected [fx, fy, cx, cy, W, H]"
-            )
 
     @classmethod
     def from_intrinsics(cls, intrinsics: ArrayLike) -> Camera:
-        """Return the camera of a record's `[fx, fy, cx, cy, W, H]` (pixels)."""
+        """Return the camera of a record's `[fx, fy, cx, cy, W, H]` (pixels).
+
+        Unlike a crop's, its principal point must lie within one image size of the image.
+        """
         values = np.asarray(intrinsics, dtype=np.float64)
         if values.shape != (6,):
             raise GeometryError(
@@ -67,7 +65,13 @@ class Camera:
         fx, fy, cx, cy, width, height = (float(value) for value in values)
         if not (width.is_integer() and height.is_integer()):
             raise GeometryError(f"image size must be whole pixels, found {width:g}x{height:g}")
-        return cls(fx, fy, cx, cy, (int(width), int(height)))
+        camera = cls(fx, fy, cx, cy, (int(width), int(height)))
+        if not (-width <= cx <= 2 * width and -height <= cy <= 2 * height):
+            raise GeometryError(
+                f"principal point ({cx:g}, {cy:g}) lies far outside the"
+                f" {width:g}x{height:g} image; expected [fx, fy, cx, cy, W, H]"
+            )
+        return camera
 
     @property
     def intrinsics(self) -> list[float]:

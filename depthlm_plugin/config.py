@@ -84,16 +84,15 @@ class DepthLMConfig:
             ConfigError: Naming every unknown key (with the nearest valid one) and bad value.
         """
         given = parse_block(block)
-        unknown = [key for key in given if key not in CONFIG_KEYS]
-        if unknown:
-            raise ConfigError(
-                "depthlm: "
-                + "; ".join(f"unknown key {key!r}{_nearest_key(key)}" for key in unknown)
-            )
+        known = {key: value for key, value in given.items() if key in CONFIG_KEYS}
+        problems = [f"unknown key {key!r}{_nearest_key(key)}" for key in given if key not in known]
         try:
-            return replace(base, **given) if base else cls(**given)
-        except TypeError as error:
-            raise ConfigError(f"depthlm: {error}") from error
+            config = replace(base, **known) if base else cls(**known)
+        except ConfigError as error:
+            problems.append(str(error).removeprefix("depthlm: "))
+        if problems:
+            raise ConfigError("depthlm: " + "; ".join(problems))
+        return config
 
     def for_dataset(self, options: Mapping[str, Any], dataset: str) -> DepthLMConfig:
         """Return the config of one dataset: the run's, with its `dataset_info.json` options."""
@@ -173,6 +172,10 @@ def _nearest_key(key: str) -> str:
 def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad value
     if not _is_number(config.focal_px) or not 0 < config.focal_px < 1e5:
         yield f"focal_px must be a positive number of pixels, found {config.focal_px!r}"
+    for name in ("reference", "marker", "prompt"):
+        if not isinstance(getattr(config, name), str):
+            yield f"{name} must be one name, found {getattr(config, name)!r}"
+            return  # the checks below look it up
     for name in ("crop_height", "crop_width"):
         yield from _range_problem(name, getattr(config, name))
     yield from _choice("reference", config.reference, ["marker", *sorted(_LATER)])
@@ -243,9 +246,7 @@ def _choice(name: str, value: object, known: list[str]) -> Any:
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: object) -> bool:

@@ -42,15 +42,17 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
     """
     with _open(path, where) as image:
         try:
+            # Before decoding, as image_size sees it: Pillow turns a TIFF while it decodes.
+            _oriented_size(image, path, where, exif_rotation)
+            orientation = _orientation(image)
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
             raise _unreadable(path, where, error) from error
-        _oriented_size(image, path, where, exif_rotation)
-        orientation = _orientation(image)
         if image.mode == "F":
             raise RecordError(
                 "unreadable image", where, f"{path} holds floating-point pixels, not a photograph"
             )
+        image.info.pop("transparency", None)  # Pillow warns that RGB cannot hold a palette's
         rgb = _high_byte(image) if image.mode.startswith("I") else image
         rgb = rgb.convert("RGB")
     if exif_rotation == "apply" and orientation != 1:
@@ -83,6 +85,13 @@ def _oriented_size(
     image: Image.Image, path: str, where: str, exif_rotation: str
 ) -> tuple[int, int]:
     orientation = _orientation(image)
+    if orientation != 1 and image.format == "TIFF":
+        raise RecordError(
+            "exif rotation",
+            where,
+            f"{path} is turned by its TIFF orientation {orientation}, which Pillow applies or not"
+            " by its version; save the image upright",
+        )
     if orientation == 1 or exif_rotation == "ignore":
         return image.size
     if exif_rotation == "apply":
@@ -100,7 +109,8 @@ def _orientation(image: Image.Image) -> int:
     # PngImageFile.getexif decodes the whole picture when it has not met an eXIf chunk yet.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
-    return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    found = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return int(found) if found in range(1, 9) else 1  # 0 and the reserved values mean nothing
 
 
 def _high_byte(image: Image.Image) -> Image.Image:

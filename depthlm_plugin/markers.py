@@ -17,8 +17,6 @@ RED = (255, 0, 0)
 class Marker(Protocol):
     """A mark: `draw` paints it, `margin_px` is the room that it needs on every side."""
 
-    size_px: int
-
     @property
     def margin_px(self) -> int:
         """Smallest distance from the marked pixel to the image border, pixels."""

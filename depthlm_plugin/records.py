@@ -43,66 +43,84 @@ class Record:
     row: int
 
 
-def read_raw(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (where, raw record) for every record of a file, or of a folder's files in name order.
+def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield (where, JSON text) for every record of a file, or of a folder's files in name order.
 
-    `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0).
+    `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0). The text is
+    not parsed yet, so that one bad line can be reported, or skipped, like any other bad record.
 
     Raises:
-        RecordError: `malformed record` for a line that is not a JSON object.
-        DepthLMError: For a missing file, or one of another type.
+        DepthLMError: For a missing file, or one that is not a records file at all.
     """
     path = Path(path)
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+        files = [file for file in files if file.name != "dataset_info.json"]
         if not files:
             raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
         for file in files:
-            yield from read_raw(file)
+            yield from read_rows(file)
         return
     if not path.is_file():
-        raise DepthLMError(f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})")
+        raise DepthLMError(
+            f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})"
+        )
     readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
     if path.suffix not in readers:
         raise DepthLMError(f"{path}: records are {', '.join(SUFFIXES)} files")
-    for where, raw in readers[path.suffix](path):
-        if not isinstance(raw, dict):
-            raise RecordError("malformed record", where, "expected a JSON object with one record")
-        yield where, raw
+    yield from readers[path.suffix](path)
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
+def _read_jsonl(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield f"{path.name}:{number}", _parse_json(line, f"{path.name}:{number}")
+                yield f"{path.name}:{number}", line
 
 
-def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
-    rows = _parse_json(path.read_text(encoding="utf-8"), path.name)
+def _read_json(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DepthLMError(f"{path} is not valid JSON ({error}); is the file complete?") from error
     if not isinstance(rows, list):
-        raise RecordError("malformed record", path.name, "expected a list of records")
+        raise DepthLMError(f"{path}: expected a list of records")
     for row, raw in enumerate(rows):
-        yield f"{path.name} row {row}", raw
+        yield f"{path.name} row {row}", json.dumps(raw)
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, Any]]:
+def _read_parquet(path: Path) -> Iterator[tuple[str, str]]:
+    import pyarrow
     import pyarrow.parquet
 
     row = 0
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
-        for raw in batch.to_pylist():
-            yield f"{path.name} row {row}", raw
-            row += 1
-
-
-def _parse_json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
+            for raw in batch.to_pylist():
+                # Extra columns may hold what JSON cannot; nobody reads them back.
+                yield f"{path.name} row {row}", json.dumps(raw, default=str)
+                row += 1
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DepthLMError(
+            f"{path} cannot be read after row {row} ({error}); is the file complete?"
+        ) from error
+
+
+def parse_row(text: str, where: str) -> dict[str, Any]:
+    """Return the record in a row's JSON text.
+
+    Raises:
+        RecordError: `malformed record`.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             "malformed record", where, f"not valid JSON ({error}); is the file complete?"
         ) from error
+    if not isinstance(raw, dict):
+        raise RecordError("malformed record", where, "expected a JSON object with one record")
+    return raw
 
 
 def check_record(
@@ -131,7 +149,9 @@ def check_record(
     depth_m = _numbers(raw, "depth", where)
     if pixels.ndim != 2 and pixels.size:
         raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
-    if len(pixels) != len(depth_m) or depth_m.ndim != 1:
+    if depth_m.ndim != 1:
+        raise RecordError("malformed record", where, "depth must be [metres, ...]")
+    if len(pixels) != len(depth_m):
         raise RecordError(
             "lengths differ",
             where,
@@ -139,14 +159,12 @@ def check_record(
         )
     if not len(depth_m):
         raise RecordError("no points", where, "the record labels no pixel; drop the row")
-    if pixels.shape[1] != 2:
+    if pixels.ndim != 2 or pixels.shape[1] != 2:
         raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
     problems = list(_point_problems(pixels, depth_m, camera, where))
     bad = {index for index, _ in problems}
     good = np.array([index for index in range(len(depth_m)) if index not in bad], dtype=np.int64)
-    record = Record(
-        image.lstrip("/"), camera, pixels[good], depth_m[good], good, kind, where, row
-    )
+    record = Record(image.lstrip("/"), camera, pixels[good], depth_m[good], good, kind, where, row)
     return record, [problem for _, problem in problems]
 
 
@@ -155,7 +173,7 @@ def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:
         raise RecordError("malformed record", where, f"key {key!r} is missing")
     try:
         return np.array(raw[key], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(
             "malformed record", where, f"{key!r} must hold numbers only ({error})"
         ) from error
@@ -182,7 +200,7 @@ def _depth_kind(own: Any, dataset: str | None, where: str) -> str:
         raise RecordError(
             "bad depth kind",
             where,
-            f"the record says depth_kind {own!r}, its dataset says {dataset!r}; remove the wrong one",
+            f"the record says depth_kind {own!r}, its dataset {dataset!r}; remove the wrong one",
         )
     return str(own or dataset)
 
@@ -225,7 +243,7 @@ def find_image(image: str, roots: list[str], where: str) -> str:
     Raises:
         RecordError: `missing image`, or `image outside its root` for a path that climbs out.
     """
-    if os.path.normpath(image).startswith(".."):
+    if os.path.normpath(image).split(os.sep)[0] == "..":
         raise RecordError(
             "image outside its root", where, f"image path {image!r} leaves the image folder"
         )
@@ -239,4 +257,3 @@ def find_image(image: str, roots: list[str], where: str) -> str:
         f"image {image!r} is in none of {', '.join(roots)}; set media_dir to the folder that"
         " image paths start from",
     )
-

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 from PIL import Image
 
 from .camera import Camera, as_pixel
 from .config import DepthLMConfig
-from .errors import ConfigError, RecordError
+from .errors import ConfigError, GeometryError, RecordError
 from .images import image_size, load_rgb
 from .markers import get_marker
 from .prompts import load_template
-from .records import Record, check_record, find_image, read_raw
+from .records import Record, check_record, find_image, parse_row, read_rows
 from .tasks import TASKS
 from .view import Mark, View, check_size, uri_fields
 
@@ -162,26 +163,78 @@ class Planner:
     depth_kind: str | None = None
 
     def plan(
-        self, raw: Mapping[str, Any], where: str, row: int, epoch: int = 0
+        self, raw: Mapping[str, Any] | str, where: str, row: int, epoch: int = 0
     ) -> tuple[list[Sample], Counter[str]]:
-        """Return the samples of a raw record, and counts of what was left out or skipped.
+        """Return the samples of a record, and counts of what was left out or skipped.
+
+        Args:
+            raw: The record, or its JSON text.
+            where: File and line, for messages.
+            row: Its number in the dataset, from 0.
+            epoch: Which of the deterministic draws to make.
 
         Raises:
             RecordError: With `on_error: raise`, for anything wrong with the record or a point.
         """
         counts: Counter[str] = Counter()
         try:
-            record, problems = check_record(raw, where, row, self.depth_kind)
-            if problems and self.config.on_error == "raise":
-                raise problems[0]
-            counts.update(problem.reason for problem in problems)
-            path = self._check_image(record)
-            return self._draw(record, path, epoch, counts), counts
+            record, path = self._checked(raw, where, row, counts)
+            return self._draw(record, path, epoch, counts), +counts
         except RecordError as error:
             if self.config.on_error == "raise":
                 raise
             counts[error.reason] += 1
-            return [], counts
+            return [], +counts
+
+    def plan_point(
+        self, raw: Mapping[str, Any] | str, where: str, row: int, point: int, epoch: int = 0
+    ) -> Sample:
+        """Return the sample of one given point of a record (numbered from 0).
+
+        Raises:
+            RecordError: For a bad record, a point that does not exist, or one whose mark does not
+                fit into the view.
+        """
+        record, path = self._checked(raw, where, row, Counter())
+        found = [index for index, own in enumerate(record.points) if own == point]
+        if not found:
+            raise RecordError(
+                "no such point", where, f"point {point} is not among the record's usable points"
+            )
+        pixel = record.pixels[found[0]]
+        if self._crops_for_training:
+            size_wh = self._crop_size(record, self._rng(record, epoch, 0))
+            view = self._window(record, path, size_wh, None)
+        else:
+            view = self._window(record, path, self._full_size(record), pixel)
+        if not self._fitting(view, record, [found[0]]):
+            x, y = view.pixels_from_source(pixel)[0]
+            raise RecordError(
+                AT_BORDER,
+                where,
+                f"point {point} lands at ({x:.1f}, {y:.1f}) in the"
+                f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark of"
+                f" {self.config.marker_px} px does not fit; choose another point",
+            )
+        task = self._task(record, epoch)
+        target = float(TASKS[task](record, self.config.label)[found[0]])
+        return self._sample(record, view, found[0], task, target)
+
+    @property
+    def _crops_for_training(self) -> bool:
+        return self.train and bool(self.config.crop_height or self.config.crop_width)
+
+    def _checked(
+        self, raw: Mapping[str, Any] | str, where: str, row: int, counts: Counter[str]
+    ) -> tuple[Record, str]:
+        """Return the checked record and the path of its checked image."""
+        if isinstance(raw, str):
+            raw = parse_row(raw, where)
+        record, problems = check_record(raw, where, row, self.depth_kind)
+        if problems and self.config.on_error == "raise":
+            raise problems[0]
+        counts.update(problem.reason for problem in problems)
+        return record, self._check_image(record)
 
     def _check_image(self, record: Record) -> str:
         path = find_image(record.image, list(self.roots), record.where)
@@ -193,9 +246,7 @@ class Planner:
         check_size(size_wh, record.camera, path, record.where)
         return path
 
-    def _draw(
-        self, record: Record, path: str, epoch: int, counts: Counter[str]
-    ) -> list[Sample]:
+    def _draw(self, record: Record, path: str, epoch: int, counts: Counter[str]) -> list[Sample]:
         task = self._task(record, epoch)
         targets = TASKS[task](record, self.config.label)
         low, high = self.config.min_depth_m, self.config.max_depth_m
@@ -204,8 +255,7 @@ class Planner:
         order = _shuffled(pool, self._rng(record, epoch))
         chosen = self._crops(record, path, order, epoch, counts)
         samples = [
-            self._sample(record, view, index, task, float(targets[index]))
-            for view, index in chosen
+            self._sample(record, view, index, task, float(targets[index])) for view, index in chosen
         ]
         if not samples:
             raise RecordError(
@@ -226,11 +276,11 @@ class Planner:
         """Yield (unmarked view, index of its point): the drawing rules of design §4."""
         config = self.config
         wanted = len(order) if config.points_per_record == "all" else int(config.points_per_record)
-        if not (self.train and (config.crop_height or config.crop_width)):
+        if not self._crops_for_training:
             found = 0
             for index in order:
                 view = self._window(record, path, self._full_size(record), record.pixels[index])
-                if self._mark_fits(view, record.pixels[index]):
+                if self._fitting(view, record, [index]):
                     yield view, index
                     found += 1
                     if found == wanted:
@@ -242,25 +292,34 @@ class Planner:
         for draw in range(wanted):
             rng = self._rng(record, epoch, draw)
             view = self._window(record, path, self._crop_size(record, rng), None)
-            index = next((i for i in unused if self._mark_fits(view, record.pixels[i])), None)
-            if index is None and config.points_per_record != "all":  # all were asked: ask again
-                again = [i for i in order if self._mark_fits(view, record.pixels[i])]
-                index = again[int(rng.random() * len(again))] if again else None
-            if index is None:
+            fitting = self._fitting(view, record, order)
+            fresh = [i for i in fitting if i in unused]
+            if not fresh and (config.points_per_record == "all" or not fitting):
                 counts[AT_BORDER] += 1
                 continue
-            if unused and index != unused[0]:
+            # More samples than points were asked for: ask about a point again, in another crop.
+            index = fresh[0] if fresh else fitting[int(rng.random() * len(fitting))]
+            if fresh and index != unused[0]:
                 counts[REDRAWN] += 1
-            if index in unused:
-                unused.remove(index)
+            unused = [i for i in unused if i != index]
             yield view, index
 
+    def _normalised_size(self, record: Record) -> tuple[int, int]:
+        try:
+            return record.camera.scaled_to_focal(self.config.focal_px).size_wh
+        except GeometryError as error:
+            raise RecordError(
+                "view too small",
+                record.where,
+                f"focal_px {self.config.focal_px:g} leaves less than one pixel of the image;"
+                f" check its intrinsics {record.camera.intrinsics} (pixels)",
+            ) from error
+
     def _full_size(self, record: Record) -> tuple[int, int]:
-        width, height = record.camera.scaled_to_focal(self.config.focal_px).size_wh
-        return self._aligned(record, width, height)
+        return self._aligned(record, *self._normalised_size(record))
 
     def _crop_size(self, record: Record, rng: random.Random) -> tuple[int, int]:
-        width, height = record.camera.scaled_to_focal(self.config.focal_px).size_wh
+        width, height = self._normalised_size(record)
         crop_h = _uniform(self.config.crop_height, rng, height)
         crop_w = _uniform(self.config.crop_width, rng, width)
         return self._aligned(record, min(crop_w, width), min(crop_h, height))
@@ -276,9 +335,7 @@ class Planner:
             )
         return aligned
 
-    def _window(
-        self, record: Record, path: str, size_wh: tuple[int, int], point: Any
-    ) -> View:
+    def _window(self, record: Record, path: str, size_wh: tuple[int, int], point: Any) -> View:
         """Return the centred window, moved just enough for the mark of `point` to fit."""
         camera = record.camera
         focal = self.config.focal_px
@@ -299,15 +356,14 @@ class Planner:
             exif_rotation=self.config.exif_rotation,
         )  # fmt: skip
 
-    def _mark_fits(self, view: View, point: Any) -> bool:
+    def _fitting(self, view: View, record: Record, indices: list[int]) -> list[int]:
+        """Return those of the points `indices` whose mark fits into the view."""
         margin = get_marker(self.config.marker, self.config.marker_px).margin_px
-        x, y = as_pixel(view.pixels_from_source(point)[0])
-        width, height = view.size_wh
-        return margin <= x < width - margin and margin <= y < height - margin
+        pixels = np.floor(view.pixels_from_source(record.pixels[indices]) + 0.5)  # as_pixel
+        inside = (pixels >= margin) & (pixels < np.array(view.size_wh) - margin)
+        return [index for index, fits in zip(indices, inside, strict=True) if fits.all()]
 
-    def _sample(
-        self, record: Record, view: View, index: int, task: str, target: float
-    ) -> Sample:
+    def _sample(self, record: Record, view: View, index: int, task: str, target: float) -> Sample:
         config = self.config
         x, y = (float(value) for value in record.pixels[index])
         at = as_pixel(view.pixels_from_source((x, y))[0])
@@ -371,7 +427,7 @@ class DepthSamples(Sequence[Sample]):
         if isinstance(records, (str, Path)):
             path = Path(records)
             own_folder = path if path.is_dir() else path.parent
-            rows: Any = read_raw(path)
+            rows: Any = read_rows(path)
         else:
             path, own_folder = Path("records"), Path()
             rows = ((f"records[{i}]", raw) for i, raw in enumerate(records))
@@ -408,9 +464,7 @@ def _shuffled(items: list[int], rng: random.Random) -> list[int]:
     return [item for _, item in sorted((rng.random(), item) for item in items)]
 
 
-def _uniform(
-    limits: tuple[int, int] | None, rng: random.Random, whole: int
-) -> int:
+def _uniform(limits: tuple[int, int] | None, rng: random.Random, whole: int) -> int:
     if limits is None:
         return whole
     low, high = limits

@@ -69,6 +69,13 @@ class View:
                 f"the {width}x{height} window at ({left}, {top}) leaves the {full_w}x{full_h} image"
                 f" that {self.image} becomes at focal length {self.focal_px:g}"
             )
+        for mark in self.marks:
+            margin = get_marker(mark.kind, mark.size_px).margin_px
+            if not (margin <= mark.x < width - margin and margin <= mark.y < height - margin):
+                raise GeometryError(
+                    f"the mark at ({mark.x}, {mark.y}) does not fit into the {width}x{height} view:"
+                    f" it needs {margin} px on every side"
+                )
 
     @cached_property
     def normalised(self) -> Camera:
@@ -124,7 +131,7 @@ class View:
         fields = {
             "image": self.image,
             "source": _join(*source.intrinsics, *source.size_wh),
-            "focal": repr(self.focal_px),
+            "focal": _join(self.focal_px),
             "window": _join(self.left, self.top, *self.size_wh),
         }
         if self.exif_rotation != "refuse":
@@ -185,4 +192,7 @@ def uri_fields(uri: str) -> dict[str, str]:
 
 
 def _join(*values: object) -> str:
-    return ",".join(repr(value) if isinstance(value, float) else str(value) for value in values)
+    # float(): NumPy's own repr would read np.float64(1000.0)
+    return ",".join(
+        repr(float(value)) if isinstance(value, float) else str(value) for value in values
+    )

@@ -1,1 +1,1 @@
-"""Offline demonstration: synthetic scenes with exact distances and a tiny model to train on them."""
+"""Offline demonstration: synthetic scenes with exact distances, and a tiny model to train."""

@@ -1,9 +1,9 @@
 """Ray-cast synthetic scenes whose distances are exact, for `depthlm demo` and for tests.
 
-A scene is a tiled floor or yard, perhaps three walls, and a few boxes and balls, seen from eye
-height by one of four cameras. What gives distance away is geometry: where things touch a ground
-seen from a known height, and textures of known size in metres. Colours are muted, so that the only
-saturated red in a picture is the marker drawn later.
+A scene is a tiled yard, perhaps within three low walls, and a few boxes and balls, seen from
+about 1.3 m up by one of four cameras. What gives distance away is geometry: where things touch a
+ground seen from a known height, and textures of known size in metres. Colours are muted, so that
+the only saturated red in a picture is the marker drawn later.
 
 World frame: the camera centre is the origin, x right, y *down*, z forward and level; the ground is
 the plane y = camera height. A camera is the same frame pitched down about x.
@@ -16,7 +16,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float32]
+    Floats = NDArray[np.floating[Any]]
 
 FOCAL_PX = 80.0  # the one focal length that the demo resamples every picture to
 CROP_PX = 84  # side of the central square that the demo model sees: 3 x 3 tokens of 28 px
 EDGE_PX = 8  # normalised pixels between a labelled point and the edge of that square
-NEAR_M, FAR_M = 1.2, 9.0  # labelled distances are spread evenly over the logarithm of this range
+NEAR_M, FAR_M = 1.5, 10.0  # labelled distances, log-uniform as far as the scenes offer them
 
 CAMERA_HEIGHT_M = (1.27, 1.33)
-PITCH_DEG = (8.0, 18.0)  # downwards
-WALL_HEIGHT_M = 2.6
+PITCH_DEG = (10.0, 15.0)  # downwards
+WALL_HEIGHT_M = 0.9
 TILE_M, BRICK_M, PATCH_M = 0.5, (0.6, 0.3), 0.2  # texture periods: ground, walls, objects
 LIGHT = np.array([-0.45, -0.75, -0.5], np.float32) / np.float32(math.sqrt(1.015))
 NO_HIT = np.float32(1e6)  # finite while drawing, so that textures need no special case
@@ -89,14 +89,15 @@ def render_scene(rng: np.random.Generator) -> Scene:
     canvas = _Canvas(camera, rays)
     canvas.sky(rng)
     canvas.ground(rng, height_m)
-    indoors = rng.random() < 0.65
-    room_m = canvas.walls(rng, height_m) if indoors else (6.0, 6.0, 14.0)
-    canvas.thing(rng, height_m, room_m, ahead_m=(1.4, 2.4))
-    for _ in range(rng.integers(1, 5)):
-        canvas.thing(rng, height_m, room_m, ahead_m=(1.8, 8.0))
+    walled = rng.random() < 0.4
+    court_m = canvas.walls(rng, height_m) if walled else (6.0, 6.0, 14.0)
+    if rng.random() < 0.35:
+        canvas.thing(rng, height_m, court_m, ahead_m=(1.5, 2.4))
+    for _ in range(rng.integers(0, 3)):
+        canvas.thing(rng, height_m, court_m, ahead_m=(1.8, 8.0))
     image = canvas.finish(rng)
     distance_m = np.where(canvas.distance_m < NO_HIT, canvas.distance_m, np.float32(np.inf))
-    return Scene("room" if indoors else "yard", camera, image, distance_m)
+    return Scene("court" if walled else "yard", camera, image, distance_m)
 
 
 def pick_points(
@@ -197,18 +198,18 @@ def _rays(camera: DemoCamera, pitch: float) -> Floats:
     xs, ys = np.meshgrid(x, y)
     level = math.cos(pitch), math.sin(pitch)
     rays = np.stack([xs, ys * level[0] + level[1], level[0] - ys * level[1]])
-    return (rays / np.sqrt(1.0 + xs**2 + ys**2)).astype(np.float32)
+    return _float32(rays / np.sqrt(1.0 + xs**2 + ys**2))
 
 
 def _inside_crop(camera: DemoCamera) -> NDArray[np.bool_]:
     """Return (H, W), true where a pixel lands well inside the central crop at FOCAL_PX."""
-    inside = []
+    inside: list[NDArray[np.bool_]] = []
     for size, focal in zip(camera.size_wh, (camera.fx, camera.fy), strict=True):
         scale = FOCAL_PX / focal
         normalised = (np.arange(size) + 0.5) * scale - 0.5
         middle = (size * scale - 1) / 2
         inside.append(np.abs(normalised - middle) <= CROP_PX / 2 - EDGE_PX - 1)
-    return inside[1][:, None] & inside[0][None, :]
+    return np.logical_and(inside[1][:, None], inside[0][None, :])
 
 
 def _smooth(distance_m: Floats) -> NDArray[np.bool_]:
@@ -219,7 +220,8 @@ def _smooth(distance_m: Floats) -> NDArray[np.bool_]:
             before, after = np.roll(into, 1, axis), np.roll(into, -1, axis)
             function(into, before, out=into)
             function(into, after, out=into)
-    return high < 1.3 * low
+    smooth: NDArray[np.bool_] = high < 1.3 * low
+    return smooth
 
 
 class _Canvas:
@@ -235,7 +237,7 @@ class _Canvas:
         """Fill the picture with a sky that is paler towards the horizon."""
         zenith = np.array([0.50, 0.65, 0.85], np.float32) * np.float32(rng.uniform(0.9, 1.1))
         up = np.clip(-2.5 * self.rays[1], 0, 1)[..., None]
-        self.colour[:] = (1 - up) * np.float32([0.86, 0.89, 0.92]) + up * zenith
+        self.colour[:] = (1 - up) * _float32([0.86, 0.89, 0.92]) + up * zenith
 
     def ground(self, rng: np.random.Generator, height_m: float) -> None:
         """Draw the plane y = height_m with a checker of TILE_M tiles."""
@@ -256,16 +258,18 @@ class _Canvas:
         sideways, forwards = _turned(self.rays[0], self.rays[2], turn)
         colours = _two_colours(rng)
         light = _turned(LIGHT[0], LIGHT[2], turn)
-        for reach_m, towards, other, facing in (
-            (ahead_m, forwards, sideways, -light[1]),
-            (left_m, -sideways, forwards, light[0]),
-            (right_m, sideways, forwards, -light[0]),
+        for reach_m, towards, other, ends_m, facing in (
+            (ahead_m, forwards, sideways, (-left_m, right_m), -light[1]),
+            (left_m, -sideways, forwards, (-NO_HIT, ahead_m), light[0]),
+            (right_m, sideways, forwards, (-NO_HIT, ahead_m), -light[0]),
         ):
             with np.errstate(divide="ignore"):
                 hit_m = np.where(towards > 1e-3, reach_m / towards, NO_HIT).astype(np.float32)
             up_m = height_m - hit_m * self.rays[1]
-            hit_m[up_m > WALL_HEIGHT_M] = NO_HIT
-            weave = _bricks(hit_m * other, up_m)
+            along_m = hit_m * other
+            there = (along_m >= ends_m[0]) & (along_m <= ends_m[1]) & (up_m <= WALL_HEIGHT_M)
+            hit_m = np.where(there, hit_m, NO_HIT)
+            weave = _bricks(along_m, up_m)
             blur = hit_m / (self.camera.fx * BRICK_M[1] * np.maximum(towards, 0.05))
             self._paint(np.s_[:, :], hit_m, weave, blur, colours, -facing)
         return left_m, right_m, ahead_m
@@ -274,20 +278,20 @@ class _Canvas:
         self,
         rng: np.random.Generator,
         height_m: float,
-        room_m: tuple[float, float, float],
+        court_m: tuple[float, float, float],
         *,
         ahead_m: tuple[float, float],
     ) -> None:
-        """Draw a box or a ball that stands on the ground, inside the room, `ahead_m` away."""
+        """Draw a box or a ball that stands on the ground, inside the court, `ahead_m` away."""
         ball = rng.random() < 0.4
         half = rng.uniform(0.2, 0.55, 3)
-        half[1] = rng.uniform(0.2, 0.8)
+        half[1] = rng.uniform(0.2, 0.6)
         radius_m = half[0] if ball else float(np.hypot(half[0], half[2]))
         z_m = math.exp(rng.uniform(*np.log(ahead_m)))
-        z_m = max(min(z_m, 0.8 * room_m[2] - radius_m), 1.1 + radius_m)
+        z_m = max(min(z_m, 0.8 * court_m[2] - radius_m), 1.1 + radius_m)
         x_m = rng.uniform(-0.55, 0.55) * z_m
-        x_m = max(min(x_m, 0.7 * room_m[1] - radius_m), radius_m - 0.7 * room_m[0])
-        middle = np.float32([x_m, height_m - (half[0] if ball else half[1]), z_m])
+        x_m = max(min(x_m, 0.7 * court_m[1] - radius_m), radius_m - 0.7 * court_m[0])
+        middle = _float32([x_m, height_m - (half[0] if ball else half[1]), z_m])
         self._shadow(middle, radius_m, height_m)
         around = self._around(middle, radius_m if ball else float(np.linalg.norm(half)))
         colours, turn = _two_colours(rng), rng.uniform(0, math.pi / 2)
@@ -321,7 +325,7 @@ class _Canvas:
     ) -> None:
         rays = self.rays[:, at[0], at[1]]
         local = np.stack([*_turned(rays[0], rays[2], turn), rays[1]])[[0, 2, 1]]
-        start = np.float32([*_turned(-middle[0], -middle[2], turn), -middle[1]])[[0, 2, 1]]
+        start = _float32([*_turned(-middle[0], -middle[2], turn), -middle[1]])[[0, 2, 1]]
         local = np.where(np.abs(local) < 1e-6, np.float32(1e-6), local)
         near = (-np.sign(local) * half[:, None, None] - start[:, None, None]) / local
         far = (np.sign(local) * half[:, None, None] - start[:, None, None]) / local
@@ -333,13 +337,13 @@ class _Canvas:
         along = np.where(face == 1, hit[2], hit[1])
         weave = _checker(across / PATCH_M, along / PATCH_M)
         blur = hit_m / (self.camera.fx * PATCH_M)
-        light = np.float32([*_turned(LIGHT[0], LIGHT[2], turn), LIGHT[1]])[[0, 2, 1]]
+        light = _float32([*_turned(LIGHT[0], LIGHT[2], turn), LIGHT[1]])[[0, 2, 1]]
         sign = -np.sign(np.take_along_axis(local, face[None], 0)[0])
         self._paint(at, hit_m, weave, blur, colours, light[face] * sign)
 
     def _shadow(self, middle: Floats, radius_m: float, height_m: float) -> None:
         """Darken the ground that is drawn already, softly, around where a thing stands."""
-        foot = np.float32([middle[0], height_m, middle[2]])
+        foot = _float32([middle[0], height_m, middle[2]])
         at = self._around(foot, 1.5 * radius_m)
         if at is None:
             return
@@ -385,6 +389,10 @@ class _Canvas:
         self.distance_m[at][nearer] = hit_m[nearer]
 
 
+def _float32(values: Any) -> Floats:
+    return np.array(values, np.float32)
+
+
 def _turned(x: Floats, z: Floats, angle: float) -> tuple[Floats, Floats]:
     """Return the two level coordinates in a frame turned by `angle` about the vertical."""
     cosine, sine = np.float32(math.cos(angle)), np.float32(math.sin(angle))
@@ -393,7 +401,7 @@ def _turned(x: Floats, z: Floats, angle: float) -> tuple[Floats, Floats]:
 
 def _checker(across: Floats, along: Floats) -> Floats:
     """Return 0 or 1 on alternating unit squares."""
-    return np.mod(np.floor(across) + np.floor(along), 2).astype(np.float32)
+    return _float32(np.mod(np.floor(across) + np.floor(along), 2))
 
 
 def _bricks(across_m: Floats, up_m: Floats) -> Floats:
@@ -410,4 +418,4 @@ def _two_colours(rng: np.random.Generator) -> Floats:
     hue = rng.uniform(0.12, 0.72) * 2 * math.pi
     tint = np.cos(hue - np.array([0.0, 2.0, 4.0]) * math.pi / 3)
     dark, light = rng.uniform(0.40, 0.50), rng.uniform(0.62, 0.74)
-    return np.float32([dark + 0.05 * tint, light + 0.05 * tint])
+    return _float32([dark + 0.05 * tint, light + 0.05 * tint])

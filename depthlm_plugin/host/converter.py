@@ -11,7 +11,7 @@ from llamafactory.data.converter import DatasetConverter
 
 from .. import __version__
 from ..errors import HostError
-from ..samples import Planner
+from ..samples import Planner, Sample
 from ..view import FORMAT
 from . import seams
 
@@ -37,8 +37,8 @@ class DepthLMConverter(DatasetConverter):
         self.planner: Planner = planner
         # `datasets` keys its cache by this object's content, but not by its code.
         self.version = f"{__version__} {FORMAT}"
-        self.data_args = None  # type: ignore[assignment]
-        self.dataset_attr = None  # type: ignore[assignment]
+        self.data_args = None
+        self.dataset_attr: Any = None
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the aligned samples of a batch of records."""
@@ -47,10 +47,11 @@ class DepthLMConverter(DatasetConverter):
         for record, where, row, epoch in zip(
             batch["record"], batch["where"], batch["row"], batch["epoch"], strict=True
         ):
-            samples, counts = self.planner.plan(json.loads(record), where, row, epoch)
+            samples, counts = self.planner.plan(record, where, row, epoch)
             notes = [_note(counts)] + [""] * (len(samples) - 1)
             # A record without samples keeps one empty row, so that its counts survive the cache.
-            for sample, note in zip(samples or [None], notes, strict=True):
+            rows: list[Sample | None] = [*samples] or [None]
+            for sample, note in zip(rows, notes, strict=True):
                 messages = sample.messages if sample else []
                 columns["_prompt"].append(messages[:1])
                 columns["_response"].append(messages[1:])

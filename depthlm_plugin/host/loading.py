@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset, Features, Sequence, Value
 from datasets.exceptions import DatasetGenerationError
 from llamafactory.data import converter as lf_converter
@@ -19,7 +20,7 @@ from llamafactory.data.parser import get_dataset_list
 from llamafactory.extras import logging
 
 from ..errors import ConfigError, DepthLMError
-from ..records import read_raw
+from ..records import read_rows
 from ..samples import REDRAWN
 from ..view import View
 from .converter import SKIPPED, total
@@ -28,6 +29,7 @@ from .runs import FORMATTING, Run
 
 logger = logging.get_logger("llamafactory.depthlm")
 
+_TEXT_MARGIN = 16  # tokens: answers differ by a few digits
 _TURN = [{"role": Value("string"), "content": Value("string")}]
 _ALIGNED = Features(
     {
@@ -113,7 +115,9 @@ def _raw_rows(path: Path, cache_dir: str | None) -> Dataset:
     `datasets` would infer one schema from the first rows and fail, or lose keys, on later ones.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    stamps = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()]
+    stamps = [
+        (str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()
+    ]
     try:
         return Dataset.from_generator(
             _generate,
@@ -135,8 +139,8 @@ def _raw_rows(path: Path, cache_dir: str | None) -> Dataset:
 
 
 def _generate(path: str, stamps: list[Any]) -> Iterator[dict[str, Any]]:
-    for row, (where, raw) in enumerate(read_raw(path)):
-        yield {"where": where, "row": row, "epoch": 0, "record": json.dumps(raw)}
+    for row, (where, text) in enumerate(read_rows(path)):
+        yield {"where": where, "row": row, "epoch": 0, "record": text}
 
 
 def _select(rows: Dataset, num_samples: int | None, max_samples: int | None, seed: int) -> Dataset:
@@ -215,17 +219,29 @@ def _check_views(
     if problems:
         raise ConfigError("depthlm: " + "; ".join(problems))
     length = _token_count(dataset[row_of_size[largest]], template, tokenizer, processor)
-    if length >= data_args.cutoff_len:
+    if length + _TEXT_MARGIN > data_args.cutoff_len:
         raise ConfigError(
             f"depthlm: a view of {largest[0]}x{largest[1]} with its question and answer takes"
-            f" {length} tokens, but cutoff_len is {data_args.cutoff_len}: the answer or the image"
-            f" would be cut off; set cutoff_len: {-(-(length + 32) // 128) * 128}"
+            f" {length} tokens, but cutoff_len is {data_args.cutoff_len}: image or answer would be"
+            f" cut off; set cutoff_len: {-(-(length + _TEXT_MARGIN) // 128) * 128}"
         )
 
 
 def _token_count(row: dict[str, Any], template: Any, tokenizer: Any, processor: Any) -> int:
     turns = row["_prompt"] + row["_response"]
-    with counting_tokens():
+    with counting_tokens(), _one_thread():
         messages = template.mm_plugin.process_messages(turns, row["_images"], [], [], processor)
     prompt, answer = template.encode_oneturn(tokenizer, messages, row["_system"], row["_tools"])
     return len(prompt) + len(answer)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # LLaMA-Factory forks its tokenising workers next. A thread pool that torch has started by then
+    # is dead in the children, and they would wait for it forever.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -30,7 +30,7 @@ logger = logging.get_logger("llamafactory.depthlm")
 def trainer_on(base: Any) -> Any:
     """Return a subclass of LLaMA-Factory's SFT trainer; without a depth run it behaves the same."""
 
-    class DepthSeq2SeqTrainer(base):  # type: ignore[misc]
+    class DepthSeq2SeqTrainer(base):
         """Saves the depthlm config with every checkpoint, and scores depth answers in metres."""
 
         def __init__(self, *args: Any, depthlm: Run | None = None, **kwargs: Any) -> None:
@@ -63,7 +63,8 @@ def trainer_on(base: Any) -> Any:
             questions = self._questions(dataloader.dataset)
             if not questions or not self.args.predict_with_generate:
                 return super().evaluation_loop(*args)
-            other_metrics, self.compute_metrics = self.compute_metrics, None
+            other_metrics = self.compute_metrics
+            self.compute_metrics: Any = None
             try:
                 output = super().evaluation_loop(*args)
             finally:
@@ -132,8 +133,8 @@ def trainer_on(base: Any) -> Any:
         def _decode(self, predictions: Any) -> list[str]:
             tokenizer = self.processing_class
             tokens = np.where(predictions != IGNORE_INDEX, predictions, tokenizer.pad_token_id)
-            texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            return [text.strip() for text in texts]
+            texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+            return texts
 
         def _write_sidecar(self, prefix: str, rows: list[dict[str, Any]]) -> None:
             """Write the rows of this evaluation: of all its datasets, and of no earlier one."""

@@ -1,0 +1,1 @@
+"""What the subcommands of `depthlm` do: one module each, with a `run`."""

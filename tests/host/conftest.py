@@ -1,0 +1,76 @@
+"""Real LLaMA-Factory on tiny models made on the spot, and real photographs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before anything imports `datasets`: no cache of an earlier run may answer, and no hub is asked.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="depthlm-hf-")
+os.environ["HF_HUB_OFFLINE"] = "1"
+sys.path.insert(0, str(Path(__file__).parent))
+
+from host_tools import Cli, run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            # The host and its libraries warn of their own affairs; ours stay errors.
+            item.add_marker(pytest.mark.filterwarnings("error:::depthlm_plugin"))
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny random-weight base models by family."""
+    from tiny_pixtral import build_tiny_pixtral
+
+    from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
+
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "qwen": build_tiny_qwen(folder / "qwen", seed=0, hidden_size=64, layers=2),
+        "pixtral": build_tiny_pixtral(folder / "pixtral", seed=0),
+    }
+
+
+@pytest.fixture(scope="session")
+def data(ibims: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset_dir with the real photographs: `ibims1` (46 rows), `a` (4 rows) and `b` (3)."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "rgb").symlink_to(ibims / "rgb")
+    lines = (ibims / "ibims1_dev.jsonl").read_text().splitlines()
+    info = {}
+    for name, rows in (("ibims1", lines), ("a", lines[:4]), ("b", lines[4:7])):
+        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+        info[name] = {
+            "file_name": f"{name}.jsonl",
+            "formatting": "depthlm",
+            "depthlm": {"depth_kind": "z"},
+        }
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """The unmodified `llamafactory-cli`; fails the test with its last lines when it fails."""
+
+    def call(*arguments: str, fails: bool = False, **variables: str) -> Any:
+        result = run(["llamafactory-cli", *arguments], **variables)
+        if (result.returncode != 0) != fails:
+            pytest.fail(
+                f"llamafactory-cli {' '.join(arguments)} ended with {result.returncode}:\n"
+                f"{result.stdout[-1500:]}\n{result.stderr[-4000:]}"
+            )
+        return result
+
+    return call

@@ -1,0 +1,214 @@
+"""Reaching LLaMA-Factory, leaving it alone, and saying so when it has moved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host_tools import SMALL, Cli, losses, overrides, rows, run
+
+
+def arguments(model: Path, data: Path, out: Path, **extra: Any) -> dict[str, Any]:
+    return {
+        "model_name_or_path": str(model),
+        "template": "qwen2_vl",
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "dataset": "a",
+        "dataset_dir": str(data),
+        "output_dir": str(out),
+        "cutoff_len": 4096,
+        "max_steps": 1,
+        "per_device_train_batch_size": 1,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "use_cpu": True,
+        "report_to": "none",
+        "depthlm": SMALL,
+    } | extra
+
+
+@pytest.mark.parametrize(
+    ("prelude", "variables"),
+    [
+        ("", {}),
+        (
+            "from depthlm_plugin.autoload import activate; activate()",
+            {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"},
+        ),
+    ],
+    ids=["llamafactory is the first import", "activated after everything was imported"],
+)
+def test_order_of_imports_does_not_matter(
+    models, data: Path, tmp_path: Path, prelude: str, variables: dict[str, str]
+) -> None:
+    args = arguments(models["qwen"], data, tmp_path / "out")
+    script = f"from llamafactory.train.tuner import run_exp\n{prelude}\nrun_exp({args!r})"
+    result = run([sys.executable, "-c", script], **variables)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (tmp_path / "out" / "depthlm_config.json").is_file()
+
+
+def test_switched_off_by_environment(models, data: Path, tmp_path: Path) -> None:
+    args = arguments(models["qwen"], data, tmp_path / "out")
+    script = f"from llamafactory.train.tuner import run_exp\nrun_exp({args!r})"
+    result = run([sys.executable, "-c", script], DEPTHLM_AUTOLOAD="0")
+    assert result.returncode != 0
+    assert "depthlm" in result.stderr.splitlines()[-1]  # LLaMA-Factory does not know the block
+
+
+@pytest.fixture(scope="module")
+def ordinary(ibims: Path, tmp_path_factory) -> Path:
+    """Ordinary multimodal ShareGPT data."""
+    folder = tmp_path_factory.mktemp("sharegpt")
+    images = sorted((ibims / "rgb").glob("*.png"))[:4]
+    samples = [
+        {
+            "messages": [
+                {"role": "user", "content": "<image>What room is this?"},
+                {"role": "assistant", "content": image.stem.replace("_", " ")},
+            ],
+            "images": [str(image)],
+        }
+        for image in images
+    ]
+    (folder / "rooms.json").write_text(json.dumps(samples))
+    entry = {
+        "file_name": "rooms.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "images": "images"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+        },
+    }
+    (folder / "dataset_info.json").write_text(json.dumps({"rooms": entry}))
+    return folder
+
+
+def test_runs_without_depth_data_are_bit_identical(
+    models, ordinary: Path, tmp_path: Path, cli: Cli
+) -> None:
+    for name, switch in (("with", "1"), ("without", "0")):
+        args = arguments(
+            models["qwen"],
+            ordinary,
+            tmp_path / name,
+            dataset="rooms",
+            eval_dataset="rooms",
+            image_max_pixels=65536,
+            max_steps=3,
+            do_predict=True,
+            predict_with_generate=True,
+            max_new_tokens=8,
+            do_sample=False,
+        )
+        del args["depthlm"]
+        # A cache of its own, or the second run would replay what the first has tokenised.
+        cli(
+            "train",
+            *_flags(args),
+            DEPTHLM_AUTOLOAD=switch,
+            HF_DATASETS_CACHE=str(tmp_path / f"cache-{name}"),
+        )
+    one, other = tmp_path / "with", tmp_path / "without"
+    for file in ("adapter_model.safetensors", "generated_predictions.jsonl"):
+        assert (one / file).read_bytes() == (other / file).read_bytes(), file
+    assert losses(one) == losses(other)
+    assert len(losses(one)) == 3
+    timing = ("runtime", "per_second", "time")
+    results = [json.loads((folder / "predict_results.json").read_text()) for folder in (one, other)]
+    kept = [{k: v for k, v in r.items() if not k.endswith(timing)} for r in results]
+    assert kept[0] == kept[1]
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+
+
+def _flags(args: dict[str, Any]) -> list[str]:
+    return [word for key, value in args.items() for word in (f"--{key}", str(value))]
+
+
+def test_depth_and_ordinary_data_in_one_evaluation(
+    models, data: Path, ordinary: Path, tmp_path: Path, cli: Cli
+) -> None:
+    """Each kind keeps its metrics; the sidecar holds the depth rows only."""
+    info = json.loads((data / "dataset_info.json").read_text())
+    info |= json.loads((ordinary / "dataset_info.json").read_text())
+    folder = tmp_path / "both"
+    folder.mkdir()
+    for source in (data / "rgb", data / "a.jsonl", ordinary / "rooms.json"):
+        (folder / source.name).symlink_to(source)
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    args = arguments(
+        models["qwen"],
+        folder,
+        tmp_path / "out",
+        do_train=False,
+        do_predict=True,
+        predict_with_generate=True,
+        eval_dataset="rooms,a",
+        image_max_pixels=100_000,
+        max_new_tokens=8,
+        do_sample=False,
+    )
+    del args["dataset"], args["max_steps"]
+    recipe = tmp_path / "both.yaml"
+    recipe.write_text(json.dumps(args))  # JSON is YAML
+    cli("train", str(recipe), *overrides(depthlm={"focal_px": 280}))
+    results = json.loads((tmp_path / "out" / "predict_results.json").read_text())
+    assert {"predict_delta1", "predict_rouge-1", "predict_bleu-4"} <= results.keys()
+    assert results["predict_n"] == 4
+    assert len(rows(tmp_path / "out" / "depth_predictions.jsonl")) == 4
+    assert len(rows(tmp_path / "out" / "generated_predictions.jsonl")) == 8
+
+    # The same, one dataset at a time.
+    args |= {"eval_on_each_dataset": True, "eval_dataset": "a,b", "output_dir": str(tmp_path / "o")}
+    (folder / "b.jsonl").symlink_to(data / "b.jsonl")
+    recipe.write_text(json.dumps(args))
+    cli("train", str(recipe))
+    results = json.loads((tmp_path / "o" / "predict_results.json").read_text())
+    assert (results["predict_a_n"], results["predict_b_n"]) == (4, 3)
+    assert len(rows(tmp_path / "o" / "depth_predictions.jsonl")) == 7
+
+
+MOVED = {
+    "data/loader.py": ("_get_merged_dataset", "llamafactory.data.loader._get_merged_dataset"),
+    "hparams/data_args.py": ("DataArguments", "llamafactory.hparams.data_args.DataArguments"),
+    "data/mm_plugin.py": ("_regularize_images", "MMPluginMixin._regularize_images"),
+}
+
+
+@pytest.mark.parametrize("moved", MOVED)
+def test_a_moved_seam_is_named_in_depth_runs_only(
+    models, data: Path, ordinary: Path, tmp_path: Path, moved: str
+) -> None:
+    """A copy of LLaMA-Factory in which one name is another, as after an update."""
+    import llamafactory
+
+    name, seam = MOVED[moved]
+    copy = tmp_path / "site" / "llamafactory"
+    shutil.copytree(Path(llamafactory.__file__).parent, copy)
+    for source in copy.rglob("*.py"):
+        text = source.read_text(encoding="utf-8")
+        if name in text:
+            source.write_text(text.replace(name, f"{name}_moved"), encoding="utf-8")
+
+    def train(folder: Path, **extra: Any) -> Any:
+        args = arguments(models["qwen"], folder, tmp_path / "out", **extra)
+        args = {key: value for key, value in args.items() if value is not None}
+        script = f"from llamafactory.train.tuner import run_exp\nrun_exp({args!r})"
+        return run([sys.executable, "-c", script], PYTHONPATH=str(copy.parent))
+
+    failed = train(data)
+    assert failed.returncode != 0
+    assert seam in failed.stderr
+    assert "is gone" in failed.stderr
+    assert "Known to work: LLaMA-Factory 0.9.5" in failed.stderr
+    fine = train(ordinary, dataset="rooms", depthlm=None, image_max_pixels=65536)
+    assert fine.returncode == 0, fine.stderr[-3000:]

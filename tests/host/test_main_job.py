@@ -1,0 +1,208 @@
+"""The main job through the unmodified command line, on real photographs, for each model family."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows
+
+RECIPES = ROOT / "recipes"
+TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
+STEPS = 6
+CPU = {"bf16": False, "use_cpu": True, "report_to": "none"}
+WORKERS = {"preprocessing_num_workers": 2, "dataloader_num_workers": 2}
+
+
+class Job:
+    """One family's commands."""
+
+    def __init__(self, family: str, model: Path, data: Path, out: Path) -> None:
+        self.family, self.model, self.data, self.out = family, model, data, out
+
+    def train(self, output_dir: Path, recipe: str = "", **extra: object) -> list[str]:
+        recipe = recipe or f"depthlm_{self.family}_lora.yaml"
+        values = {
+            "model_name_or_path": self.model,
+            "dataset": "ibims1",
+            "dataset_dir": self.data,
+            "output_dir": output_dir,
+            "max_steps": STEPS,
+            "save_steps": STEPS // 2,
+            "logging_steps": 1,
+            "per_device_train_batch_size": 2,
+            "gradient_accumulation_steps": 1,
+            "learning_rate": 5e-3,
+            "plot_loss": False,
+            "depthlm": SMALL,
+        }
+        values |= CPU | WORKERS | extra
+        return ["train", str(RECIPES / recipe), *overrides(**values)]
+
+    def evaluate(self, output_dir: Path, **extra: object) -> list[str]:
+        """The evaluation recipe; nothing but the weights says how images are shown."""
+        values = {
+            "model_name_or_path": self.model,
+            "template": TEMPLATES[self.family],
+            "eval_dataset": "a,b",
+            "dataset_dir": self.data,
+            "output_dir": output_dir,
+            "per_device_eval_batch_size": 2,
+            "max_new_tokens": 12,
+            "depthlm": {"points_per_record": 1},
+        }
+        values |= CPU | WORKERS | extra
+        return ["train", str(RECIPES / "depthlm_qwen_eval.yaml"), *overrides(**values)]
+
+
+@pytest.fixture(scope="module", params=["qwen", "pixtral"])
+def job(request: pytest.FixtureRequest, models, data: Path, tmp_path_factory) -> Job:
+    return Job(request.param, models[request.param], data, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def trained(job: Job, cli: Cli) -> Path:
+    """An adapter trained without interruption."""
+    output_dir = job.out / "trained"
+    cli(*job.train(output_dir))
+    return output_dir
+
+
+@pytest.fixture(scope="module")
+def evaluated(job: Job, trained: Path, cli: Cli) -> Path:
+    """Base and adapter, evaluated in one process."""
+    output_dir = job.out / "evaluated"
+    cli(*job.evaluate(output_dir, adapter_name_or_path=trained))
+    return output_dir
+
+
+def test_training_learns_something_and_keeps_its_geometry(trained: Path) -> None:
+    curve = losses(trained)
+    assert list(curve) == list(range(1, STEPS + 1))
+    assert curve[STEPS] < curve[1]
+    for folder in (trained, trained / f"checkpoint-{STEPS // 2}"):
+        saved = json.loads((folder / "depthlm_config.json").read_text())["depthlm"]
+        assert {key: saved[key] for key in SMALL} == SMALL
+
+
+def test_killed_and_resumed_is_the_uninterrupted_run(job: Job, trained: Path, cli: Cli) -> None:
+    output_dir = job.out / "killed"
+    process = subprocess.Popen(
+        ["llamafactory-cli", *job.train(output_dir)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    checkpoint = output_dir / f"checkpoint-{STEPS // 2}" / "trainer_state.json"
+    while not checkpoint.exists():
+        assert process.poll() is None, "training ended before its first checkpoint"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output_dir / "trainer_state.json").exists(), "it finished before it was killed"
+
+    cli(*job.train(output_dir))
+
+    assert losses(output_dir) == pytest.approx(losses(trained), rel=1e-4)
+
+
+def test_two_processes_train_on_the_same_batches(job: Job, trained: Path, cli: Cli) -> None:
+    """Two ranks with one sample each see what one process sees with two."""
+    output_dir = job.out / "two"
+    arguments = job.train(
+        output_dir, per_device_train_batch_size=1, max_steps=2, save_steps=2, ddp_backend="gloo"
+    )
+    cli(*arguments, FORCE_TORCHRUN="1", NPROC_PER_NODE="2")
+    assert losses(output_dir)[1] == pytest.approx(losses(trained)[1], rel=5e-3)
+
+
+def test_evaluation_scores_every_point_once(evaluated: Path) -> None:
+    predictions = rows(evaluated / "depth_predictions.jsonl")
+    assert [(row["dataset"], row["row"]) for row in predictions] == [
+        *(("a", i) for i in range(4)),
+        *(("b", i) for i in range(3)),
+    ]
+    results = json.loads((evaluated / "predict_results.json").read_text())
+    assert results["predict_n"] == 7
+    assert (results["predict_a_n"], results["predict_b_n"]) == (4, 3)
+    for name in ("delta1", "delta2", "delta3", "parse_failure_rate", "constant_delta1"):
+        assert {f"predict_{name}", f"predict_a_{name}", f"predict_b_{name}"} <= results.keys()
+    failures = sum(row["value"] is None for row in predictions if row["dataset"] == "a")
+    assert results["predict_a_parse_failure_rate"] == pytest.approx(failures / 4)
+    assert len(rows(evaluated / "generated_predictions.jsonl")) == 7
+
+
+def test_two_processes_give_the_same_predictions(
+    job: Job, trained: Path, evaluated: Path, cli: Cli
+) -> None:
+    output_dir = job.out / "evaluated-by-two"
+    arguments = job.evaluate(output_dir, adapter_name_or_path=trained, ddp_backend="gloo")
+    cli(*arguments, FORCE_TORCHRUN="1", NPROC_PER_NODE="2")
+    expected = (evaluated / "depth_predictions.jsonl").read_text()
+    assert (output_dir / "depth_predictions.jsonl").read_text() == expected
+
+
+def test_merged_model_gives_the_same_answers(
+    job: Job, trained: Path, evaluated: Path, cli: Cli
+) -> None:
+    merged = job.out / "merged"
+    export = overrides(
+        model_name_or_path=job.model,
+        adapter_name_or_path=trained,
+        template=TEMPLATES[job.family],
+        finetuning_type="lora",
+        export_dir=merged,
+        export_device="cpu",
+        infer_dtype="float32",
+    )
+    recipe = job.out / "export.yaml"
+    recipe.write_text("\n".join(line.replace("=", ": ", 1) for line in export) + "\n")
+    cli("export", str(recipe))
+    assert json.loads((merged / "depthlm_config.json").read_text())["depthlm"]["focal_px"] == 300
+
+    output_dir = job.out / "evaluated-merged"
+    cli(
+        *job.evaluate(
+            output_dir,
+            model_name_or_path=merged,
+            adapter_name_or_path=None,
+            finetuning_type="full",
+        )
+    )
+    expected = (evaluated / "depth_predictions.jsonl").read_text()
+    assert (output_dir / "depth_predictions.jsonl").read_text() == expected
+
+
+def test_four_bit_training_runs_on_the_cpu(job: Job, cli: Cli) -> None:
+    output_dir = job.out / "qlora"
+    arguments = job.train(
+        output_dir,
+        "depthlm_qwen_qlora.yaml",
+        template=TEMPLATES[job.family],
+        max_steps=2,
+        save_steps=2,
+    )
+    result = cli(*arguments)
+    assert "Quantizing model to 4 bit" in result.stderr + result.stdout
+    assert len(losses(output_dir)) == 2
+
+
+def test_full_training_recipe_trains_the_vision_tower(job: Job, cli: Cli) -> None:
+    if job.family != "qwen":
+        pytest.skip("the full recipe is for Qwen2.5-VL")
+    output_dir = job.out / "full"
+    cli(*job.train(output_dir, "depthlm_qwen_full.yaml", max_steps=2, save_steps=2))
+    from safetensors.torch import load_file
+
+    before, after = (
+        load_file(job.model / "model.safetensors"),
+        load_file(output_dir / "model.safetensors"),
+    )
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert any(name.startswith("visual.blocks") or ".visual.blocks" in name for name in changed)
+    assert (output_dir / "depthlm_config.json").is_file()
