@@ -75,6 +75,24 @@ def _parser() -> argparse.ArgumentParser:
         "--size-multiple", type=int, default=28, help="patch x merge size of the model, pixels"
     )
     render.set_defaults(module="commands.render")
+
+    predict = commands.add_parser("predict", help="ask a trained model for the metres at points")
+    predict.add_argument("image", help="a picture")
+    predict.add_argument(
+        "--at", action="append", required=True, metavar="X,Y", help="pixel; repeat"
+    )
+    predict.add_argument(
+        "--intrinsics", required=True, metavar="FX,FY,CX,CY", help="camera of the picture, pixels"
+    )
+    predict.add_argument("--model", required=True, help="merged model, or base of --adapter")
+    predict.add_argument("--adapter", help="LoRA adapter folder")
+    predict.add_argument("--template", help="chat template, if not the one saved with the weights")
+    predict.set_defaults(module="commands.predict")
+
+    recipe = commands.add_parser("recipe", help="the shipped recipes: list them, or print one")
+    recipe.add_argument("action", choices=["list", "show"])
+    recipe.add_argument("name", nargs="?", help="of the recipe to show")
+    recipe.set_defaults(module="commands.recipe")
     return parser
 
 

@@ -111,11 +111,19 @@ class DepthLMConfig:
         """Return the block that makes this config."""
         return asdict(self)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `depthlm_config.json` into a model or adapter folder; return its path."""
+    def save(self, folder: str | Path, template: str | None = None) -> Path:
+        """Write `depthlm_config.json` into a model or adapter folder; return its path.
+
+        `template` is LLaMA-Factory's chat template of the run, for those who ask the model later.
+        """
         from . import __version__
 
-        content = {"format": _SAVED_FORMAT, "version": __version__, "depthlm": self.to_dict()}
+        content = {
+            "format": _SAVED_FORMAT,
+            "version": __version__,
+            "template": template,
+            "depthlm": self.to_dict(),
+        }
         path = Path(folder, SAVED_AS)
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return path
@@ -123,20 +131,31 @@ class DepthLMConfig:
     @classmethod
     def load(cls, folder: str | Path) -> DepthLMConfig | None:
         """Return the config saved in a folder, or None where there is none."""
-        path = Path(folder, SAVED_AS)
-        if not path.is_file():
-            return None
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            block = content["depthlm"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path} is not a saved depthlm config ({error!r})") from error
-        if content.get("format") != _SAVED_FORMAT:
-            raise ConfigError(
-                f"{path} has format {content.get('format')!r}, this version reads {_SAVED_FORMAT};"
-                f" it was written by depthlm-plugin {content.get('version')}"
-            )
-        return cls.from_block(block)
+        content = _saved(folder)
+        return None if content is None else cls.from_block(content["depthlm"])
+
+
+def saved_template(folder: str | Path) -> str | None:
+    """Return the chat template saved in a model or adapter folder, or None."""
+    content = _saved(folder)
+    return None if content is None else content.get("template")
+
+
+def _saved(folder: str | Path) -> dict[str, Any] | None:
+    path = Path(folder, SAVED_AS)
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        saved_format, _ = content["format"], content["depthlm"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a saved depthlm config ({error!r})") from error
+    if saved_format != _SAVED_FORMAT:
+        raise ConfigError(
+            f"{path} has format {saved_format!r}, this version reads {_SAVED_FORMAT};"
+            f" it was written by depthlm-plugin {content.get('version')}"
+        )
+    return content
 
 
 CONFIG_KEYS = [item.name for item in fields(DepthLMConfig)]

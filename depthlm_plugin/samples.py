@@ -201,24 +201,60 @@ class Planner:
             raise RecordError(
                 "no such point", where, f"point {point} is not among the record's usable points"
             )
-        pixel = record.pixels[found[0]]
+        return self._at(record, path, found[0], epoch)
+
+    def ask(self, image: str, camera: Camera, pixel: tuple[float, float]) -> Sample:
+        """Return the question about one pixel of a picture without labels; its target is NaN.
+
+        Args:
+            image: Path of the picture.
+            camera: Its camera.
+            pixel: (x, y) in the picture; integers are pixel centres.
+
+        Raises:
+            RecordError: For a picture that cannot be used or a pixel whose mark does not fit.
+        """
+        record = Record(
+            image,
+            camera,
+            np.array([pixel], dtype=np.float64),
+            np.array([np.nan]),
+            np.array([0]),
+            self.config.label,
+            image,
+            0,
+        )
+        size_wh = image_size(image, image, self.config.exif_rotation)
+        check_size(size_wh, camera, image, image)
+        width, height = size_wh
+        if not (-0.5 <= pixel[0] < width - 0.5 and -0.5 <= pixel[1] < height - 0.5):
+            raise RecordError(
+                "pixel outside the image",
+                image,
+                f"pixel ({pixel[0]:g}, {pixel[1]:g}) is outside the {width}x{height} image",
+            )
+        return self._at(record, image, 0, 0)
+
+    def _at(self, record: Record, path: str, index: int, epoch: int) -> Sample:
+        """Return the sample of the point at `index` of the record's points."""
+        pixel = record.pixels[index]
         if self._crops_for_training:
             size_wh = self._crop_size(record, self._rng(record, epoch, 0))
             view = self._window(record, path, size_wh, None)
         else:
             view = self._window(record, path, self._full_size(record), pixel)
-        if not self._fitting(view, record, [found[0]]):
+        if not self._fitting(view, record, [index]):
             x, y = view.pixels_from_source(pixel)[0]
             raise RecordError(
                 AT_BORDER,
-                where,
-                f"point {point} lands at ({x:.1f}, {y:.1f}) in the"
+                record.where,
+                f"point {record.points[index]} lands at ({x:.1f}, {y:.1f}) in the"
                 f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark of"
                 f" {self.config.marker_px} px does not fit; choose another point",
             )
         task = self._task(record, epoch)
-        target = float(TASKS[task](record, self.config.label)[found[0]])
-        return self._sample(record, view, found[0], task, target)
+        target = float(TASKS[task](record, self.config.label)[index])
+        return self._sample(record, view, index, task, target)
 
     @property
     def _crops_for_training(self) -> bool:

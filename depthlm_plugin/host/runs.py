@@ -35,6 +35,7 @@ class Run:
         datasets: The `dataset_info.json` entries of the run's depth datasets.
         dataset_dir: Folder of `dataset_info.json`.
         media_dir: Folder of the images, where the user gave one.
+        template: LLaMA-Factory's chat template.
     """
 
     config: DepthLMConfig
@@ -42,6 +43,7 @@ class Run:
     datasets: dict[str, dict[str, Any]]
     dataset_dir: str
     media_dir: str | None
+    template: str | None
 
     def records_path(self, name: str) -> Path:
         """Return the records file (or folder) of a depth dataset."""
@@ -137,7 +139,7 @@ def prepare(
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
     config = resolve_config(data_args, model_args)
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
-    run = Run(config, grid_of(processor), datasets, dataset_dir, media_dir)
+    run = Run(config, grid_of(processor), datasets, dataset_dir, media_dir, data_args.template)
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
     return run
@@ -198,7 +200,7 @@ def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
             sources = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
             if any(DepthLMConfig.load(folder) for folder in sources):
                 os.makedirs(export_dir, exist_ok=True)
-                resolve_config(data_args, model_args).save(export_dir)
+                resolve_config(data_args, model_args).save(export_dir, data_args.template)
         return parsed
 
     return get_infer_args

@@ -22,6 +22,7 @@ from transformers.trainer_utils import PredictionOutput
 from ..predictions import SIDECAR, Prediction, score_rows, write_sidecar
 from ..samples import Question
 from .images import is_view
+from .positions import with_token_types
 from .runs import Run
 
 logger = logging.get_logger("llamafactory.depthlm")
@@ -43,7 +44,8 @@ def trainer_on(base: Any) -> Any:
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             super()._save(output_dir, state_dict=state_dict)
             if self._depthlm_run is not None:
-                self._depthlm_run.config.save(output_dir or self.args.output_dir)
+                run = self._depthlm_run
+                run.config.save(output_dir or self.args.output_dir, run.template)
 
         def _get_eval_sampler(self, eval_dataset: Any) -> Any:
             if self._depthlm_run is None:
@@ -89,6 +91,12 @@ def trainer_on(base: Any) -> Any:
                 metrics=output.metrics | named,
                 num_samples=count,
             )
+
+        def _prepare_inputs(self, inputs: Any) -> Any:
+            inputs = super()._prepare_inputs(inputs)
+            if self._depthlm_run is None:
+                return inputs
+            return with_token_types(self.accelerator.unwrap_model(self.model), inputs)
 
         def predict(
             self,

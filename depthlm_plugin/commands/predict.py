@@ -1,0 +1,51 @@
+"""`depthlm predict`: metres at points of a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from ..answers import parse_metres
+from ..camera import Camera
+from ..errors import ConfigError
+from ..images import image_size
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one JSON object a point; return 1 when an answer cannot be parsed."""
+    width, height = image_size(args.image, args.image)
+    camera = Camera.from_intrinsics([*_numbers("--intrinsics", args.intrinsics, 4), width, height])
+    pixels = []
+    for text in args.at:
+        x, y = _numbers("--at", text, 2)
+        pixels.append((x, y))
+    print("starting LLaMA-Factory ...", file=sys.stderr)
+    import torch  # noqa: F401 - its import is what extends LLaMA-Factory; see autoload.py
+
+    from ..host.asking import ask
+
+    failed = 0
+    for sample, text in ask(args.model, args.adapter, args.template, args.image, camera, pixels):
+        answer = parse_metres(text)
+        failed += answer.value is None
+        result = {
+            "pixel": list(sample.question.pixel),
+            "value": answer.value,
+            "unit": sample.unit,
+            "reason": answer.reason,
+            "text": text,
+        }
+        print(json.dumps(result, ensure_ascii=False))
+    return 1 if failed else 0
+
+
+def _numbers(option: str, text: str, count: int) -> list[float]:
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        raise ConfigError(f"{option} takes {count} numbers with commas between, found {text!r}")
+    return numbers
