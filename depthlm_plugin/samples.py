@@ -92,11 +92,14 @@ class Sample:
     @property
     def messages(self) -> list[dict[str, str]]:
         """The user's turn (`<image>` stands for the image) and the model's."""
+        answer = load_template(self.task, self.question.prompt).fill(self.target)
+        return [self.user_turn, {"role": "assistant", "content": answer}]
+
+    @property
+    def user_turn(self) -> dict[str, str]:
+        """The question alone, for a picture whose answer nobody knows yet."""
         template = load_template(self.task, self.question.prompt)
-        return [
-            {"role": "user", "content": f"<image>{template.question}"},
-            {"role": "assistant", "content": template.fill(self.target)},
-        ]
+        return {"role": "user", "content": f"<image>{template.question}"}
 
     @property
     def target(self) -> float:

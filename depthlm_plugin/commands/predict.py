@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import redirect_stdout
 
 from ..answers import parse_metres
 from ..camera import Camera
@@ -21,12 +22,14 @@ def run(args: argparse.Namespace) -> int:
         x, y = _numbers("--at", text, 2)
         pixels.append((x, y))
     print("starting LLaMA-Factory ...", file=sys.stderr)
-    import torch  # noqa: F401 - its import is what extends LLaMA-Factory; see autoload.py
+    with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
+        import torch  # noqa: F401 - its import is what extends LLaMA-Factory; see autoload.py
 
-    from ..host.asking import ask
+        from ..host.asking import ask
 
+        answers = ask(args.model, args.adapter, args.template, args.image, camera, pixels)
     failed = 0
-    for sample, text in ask(args.model, args.adapter, args.template, args.image, camera, pixels):
+    for sample, text in answers:
         answer = parse_metres(text)
         failed += answer.value is None
         result = {

@@ -47,11 +47,13 @@ def ask(
     folder = adapter or model
     config = DepthLMConfig.load(folder)
     template = template or saved_template(folder)
-    if config is None or template is None:
+    if config is None:
         raise ConfigError(
             f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
             " focal length, mark and prompt are unknown"
         )
+    if template is None:
+        raise ConfigError(f"{folder} does not say its chat template; give --template")
     args = {"model_name_or_path": model, "template": template}
     if adapter:
         args["adapter_name_or_path"] = adapter
@@ -79,8 +81,7 @@ def _answer(
     sample: Sample, network: Any, chat: Any, tokenizer: Any, processor: Any, stop: list[int]
 ) -> str:
     images = [sample.to_uri()]
-    question = sample.messages[:1]
-    turns = chat.mm_plugin.process_messages(question, images, [], [], processor)
+    turns = chat.mm_plugin.process_messages([sample.user_turn], images, [], [], processor)
     prompt, _ = chat.encode_oneturn(tokenizer, [*turns, {"role": "assistant", "content": ""}])
     seen = chat.mm_plugin.get_mm_inputs(images, [], [], [1], [0], [0], [prompt], processor)
     inputs = {"input_ids": torch.tensor([prompt]), **seen}

@@ -37,6 +37,7 @@ def trainer_on(base: Any) -> Any:
         def __init__(self, *args: Any, depthlm: Run | None = None, **kwargs: Any) -> None:
             self._depthlm_run = depthlm
             self._prediction_rows: dict[str, list[dict[str, Any]]] = {}
+            self._generation: dict[str, Any] = dict(kwargs.get("gen_kwargs") or {})
             super().__init__(*args, **kwargs)
 
         __init__._depthlm = True  # type: ignore[attr-defined]
@@ -65,12 +66,15 @@ def trainer_on(base: Any) -> Any:
             questions = self._questions(dataloader.dataset)
             if not questions or not self.args.predict_with_generate:
                 return super().evaluation_loop(*args)
-            other_metrics = self.compute_metrics
+            tokenizer = self.processing_class
+            other_metrics, padding_side = self.compute_metrics, tokenizer.padding_side
             self.compute_metrics: Any = None
+            tokenizer.padding_side = "left"  # LLaMA-Factory sets it only when training is over
             try:
                 output = super().evaluation_loop(*args)
             finally:
                 self.compute_metrics = other_metrics
+                tokenizer.padding_side = padding_side
             # Two processes pad the last batch with repeated rows, at the end.
             count = len(dataloader.dataset)
             predictions, labels = output.predictions[:count], output.label_ids[:count]
@@ -97,6 +101,22 @@ def trainer_on(base: Any) -> Any:
             if self._depthlm_run is None:
                 return inputs
             return with_token_types(self.accelerator.unwrap_model(self.model), inputs)
+
+        def evaluate(
+            self,
+            eval_dataset: Any = None,
+            ignore_keys: list[str] | None = None,
+            metric_key_prefix: str = "eval",
+            **gen_kwargs: Any,
+        ) -> Any:
+            """Evaluate with the recipe's generation settings.
+
+            transformers forgets them for evaluations in training and for all but one of several
+            datasets, and would generate up to cutoff_len tokens.
+            """
+            if self._depthlm_run is not None:
+                gen_kwargs = self._generation | gen_kwargs
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix, **gen_kwargs)
 
         def predict(
             self,

@@ -168,13 +168,53 @@ def test_depth_and_ordinary_data_in_one_evaluation(
     assert len(rows(tmp_path / "out" / "generated_predictions.jsonl")) == 8
 
     # The same, one dataset at a time.
-    args |= {"eval_on_each_dataset": True, "eval_dataset": "a,b", "output_dir": str(tmp_path / "o")}
+    args |= {
+        "eval_on_each_dataset": True,
+        "eval_dataset": "a,b",
+        "do_eval": True,
+        "output_dir": str(tmp_path / "o"),
+    }
     (folder / "b.jsonl").symlink_to(data / "b.jsonl")
     recipe.write_text(json.dumps(args))
     cli("train", str(recipe))
     results = json.loads((tmp_path / "o" / "predict_results.json").read_text())
     assert (results["predict_a_n"], results["predict_b_n"]) == (4, 3)
     assert len(rows(tmp_path / "o" / "depth_predictions.jsonl")) == 7
+    evaluation = json.loads((tmp_path / "o" / "eval_results.json").read_text())
+    for name in ("a", "b"):
+        same = ("delta1", "n", "parse_failure_rate", "constant_m")
+        assert [evaluation[f"eval_{name}_{key}"] for key in same] == [
+            results[f"predict_{name}_{key}"] for key in same
+        ]
+
+
+def test_generated_evaluation_during_training(models, data: Path, tmp_path: Path, cli: Cli) -> None:
+    """In training too: padded on the left, and no longer than the recipe says."""
+    args = arguments(
+        models["qwen"],
+        data,
+        tmp_path / "out",
+        max_steps=2,
+        eval_strategy="steps",
+        eval_steps=2,
+        eval_dataset="a",
+        predict_with_generate=True,
+        do_predict=True,
+        per_device_eval_batch_size=3,
+        max_new_tokens=8,
+        do_sample=False,
+        dataloader_num_workers=2,
+    )
+    recipe = tmp_path / "during.yaml"
+    recipe.write_text(json.dumps(args))
+    result = cli("train", str(recipe))
+    assert "right-padding was detected" not in result.stdout + result.stderr
+    history = json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
+    (during,) = [entry for entry in history if "eval_n" in entry]
+    after = json.loads((tmp_path / "out" / "predict_results.json").read_text())
+    assert during["eval_delta1"] == after["predict_delta1"]
+    assert during["eval_parse_failure_rate"] == after["predict_parse_failure_rate"]
+    assert losses(tmp_path / "out").keys() == {1, 2}
 
 
 MOVED = {

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows
+from host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows, run
 
 RECIPES = ROOT / "recipes"
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
@@ -145,6 +145,72 @@ def test_two_processes_give_the_same_predictions(
     cli(*arguments, FORCE_TORCHRUN="1", NPROC_PER_NODE="2")
     expected = (evaluated / "depth_predictions.jsonl").read_text()
     assert (output_dir / "depth_predictions.jsonl").read_text() == expected
+
+
+def test_answers_are_those_of_plain_transformers(
+    job: Job, trained: Path, evaluated: Path, data: Path
+) -> None:
+    """The same weights, processor and view without LLaMA-Factory say the same."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from depthlm_plugin import DepthSamples
+
+    processor = AutoProcessor.from_pretrained(job.model)
+    base = AutoModelForImageTextToText.from_pretrained(job.model)
+    model = PeftModel.from_pretrained(base, trained).eval()
+    multiple = {"qwen": 28, "pixtral": 16}[job.family]
+    samples = DepthSamples(
+        data / "a.jsonl", depth_kind="z", focal_px=SMALL["focal_px"], size_multiple=multiple
+    )
+    for sample, row in zip(samples, rows(evaluated / "depth_predictions.jsonl"), strict=False):
+        question = sample.user_turn["content"].removeprefix("<image>")
+        text = {
+            "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+            f"<|vision_start|><|image_pad|><|vision_end|>{question}<|im_end|>\n"
+            "<|im_start|>assistant\n",
+            "pixtral": f"<s>[INST][IMG]{question}[/INST]",
+        }[job.family]
+        inputs = processor(
+            text=text, images=sample.image, return_tensors="pt", add_special_tokens=False
+        )
+        with torch.inference_mode():
+            tokens = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+        answer = processor.tokenizer.decode(
+            tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+        )
+        assert answer == row["text"], f"row {row['row']}"
+        if "mm_token_type_ids" in inputs:  # what LLaMA-Factory leaves out matters to this model
+            with torch.inference_mode():
+                grid = model(**inputs).logits
+                line = model(**{k: v for k, v in inputs.items() if k != "mm_token_type_ids"}).logits
+            assert not torch.allclose(grid[0, -1], line[0, -1], atol=1e-3)
+
+
+def test_depthlm_predict_says_the_same(
+    job: Job, trained: Path, evaluated: Path, data: Path
+) -> None:
+    row = rows(evaluated / "depth_predictions.jsonl")[0]
+    record = rows(data / "a.jsonl")[0]
+    result = run(
+        [
+            "depthlm",
+            "predict",
+            str(data / record["image"]),
+            "--at",
+            ",".join(map(str, row["pixel"])),
+            "--intrinsics",
+            ",".join(map(str, record["intrinsics"][:4])),
+            "--model",
+            str(job.model),
+            "--adapter",
+            str(trained),
+        ]
+    )
+    said = json.loads(result.stdout)  # nothing but the object is on stdout
+    assert said["text"].startswith(row["text"])  # evaluation stops after 12 tokens
+    assert said["pixel"] == row["pixel"]
 
 
 def test_merged_model_gives_the_same_answers(

@@ -1,0 +1,65 @@
+"""The README tells the truth: its examples run, its tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from depthlm_plugin.cli import _parser
+from depthlm_plugin.config import CONFIG_KEYS, DepthLMConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def shell_commands() -> list[str]:
+    """The indented command lines, without their comments."""
+    lines = re.findall(r"^    (depthlm .*|llamafactory-cli .*)$", README, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("command", [c for c in shell_commands() if c.startswith("depthlm")])
+def test_depthlm_commands_are_accepted(command: str) -> None:
+    _parser().parse_args(shlex.split(command)[1:])
+
+
+@pytest.mark.parametrize("command", [c for c in shell_commands() if " train " in c])
+def test_recipes_named_in_commands_exist(command: str) -> None:
+    assert (ROOT / shlex.split(command)[2]).is_file()
+
+
+def test_the_recipe_table_lists_every_recipe() -> None:
+    table = re.findall(r"^\| `(depthlm_\w+)` \|", README, re.MULTILINE)
+    assert sorted(table) == sorted(path.stem for path in (ROOT / "recipes").rglob("*.yaml"))
+
+
+def test_the_block_table_is_the_config() -> None:
+    section = README.partition("### The depthlm block")[2].partition("## Evaluation")[0]
+    table = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    assert list(table) == CONFIG_KEYS
+    for key, text in table.items():
+        default: Any = getattr(DepthLMConfig(), key)
+        shown = yaml.safe_load(text)
+        assert shown == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_the_python_example_runs_on_the_json_example(tmp_path: Path, run_python) -> None:
+    record, info = map(json.loads, blocks("json"))
+    assert {entry["formatting"] for entry in info.values()} == {"depthlm"}
+    (tmp_path / "data" / "rgb").mkdir(parents=True)
+    Image.new("RGB", (640, 480)).save(tmp_path / "data" / record["image"])
+    (tmp_path / "data" / "train.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    (example,) = blocks("python")
+    check = "assert sample.image.size == sample.view.size_wh and sample.unit == 'm'"
+    run_python(f"import os; os.chdir({str(tmp_path)!r})\n{example}\n{check}")
