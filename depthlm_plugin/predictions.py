@@ -11,7 +11,7 @@ from typing import Any
 
 from .answers import parse_metres
 from .metrics import mean_over, score
-from .samples import Question
+from .questions import Question
 
 SIDECAR = "depth_predictions.jsonl"
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from depthlm_plugin.predictions import SIDECAR, Prediction, score_rows, write_sidecar
-from depthlm_plugin.samples import Question
+from depthlm_plugin.questions import Question
 
 
 def row(text, target=2.0, dataset="kitchen", point=0):

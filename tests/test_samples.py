@@ -11,7 +11,8 @@ from PIL import Image
 from depthlm_plugin import DepthSamples, View
 from depthlm_plugin.config import DepthLMConfig
 from depthlm_plugin.errors import ConfigError, RecordError
-from depthlm_plugin.samples import AT_BORDER, OUT_OF_RANGE, REDRAWN, Planner, Question
+from depthlm_plugin.planning import AT_BORDER, OUT_OF_RANGE, REDRAWN, Planner
+from depthlm_plugin.questions import Question
 
 GRID = [[x, y] for x in range(10, 200, 20) for y in range(10, 150, 20)]
 METRES = [1 + index / 7 for index in range(len(GRID))]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..config import DepthLMConfig
 from ..errors import DepthLMError
+from ..planning import Planner
 from ..records import read_rows
-from ..samples import Planner
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..camera import Camera
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,29 +43,11 @@ LIGHT = np.array([-0.45, -0.75, -0.5], np.float32) / np.float32(math.sqrt(1.015)
 NO_HIT = np.float32(1e6)  # finite while drawing, so that textures need no special case
 
 
-@dataclass(frozen=True)
-class DemoCamera:
-    """A pinhole camera, in pixels of its own picture; integer pixels are pixel centres."""
-
-    name: str
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    size_wh: tuple[int, int]
-
-    @property
-    def intrinsics(self) -> list[float]:
-        """`[fx, fy, cx, cy, W, H]`, as records store it."""
-        return [self.fx, self.fy, self.cx, self.cy, *self.size_wh]
-
-
-# Different fields of view, pixel aspects and principal points; each covers CROP_PX at FOCAL_PX.
 CAMERAS = (
-    DemoCamera("phone", 92.0, 90.5, 56.6, 48.7, (112, 100)),
-    DemoCamera("webcam", 104.0, 102.5, 64.8, 54.1, (128, 112)),
-    DemoCamera("robot", 76.0, 76.8, 46.1, 42.6, (92, 86)),
-    DemoCamera("tele", 132.0, 132.0, 70.2, 71.9, (144, 144)),
+    ("phone", Camera(92.0, 90.5, 56.6, 48.7, (112, 100))),
+    ("webcam", Camera(104.0, 102.5, 64.8, 54.1, (128, 112))),
+    ("robot", Camera(76.0, 76.8, 46.1, 42.6, (92, 86))),
+    ("tele", Camera(132.0, 132.0, 70.2, 71.9, (144, 144))),
 )
 
 
@@ -76,14 +60,15 @@ class Scene:
     """
 
     kind: str
-    camera: DemoCamera
+    camera: Camera
+    camera_name: str
     image: NDArray[np.uint8]
     distance_m: Floats
 
 
 def render_scene(rng: np.random.Generator) -> Scene:
     """Return a random scene; the same generator state gives the same scene."""
-    camera = CAMERAS[rng.integers(len(CAMERAS))]
+    camera_name, camera = CAMERAS[rng.integers(len(CAMERAS))]
     height_m = rng.uniform(*CAMERA_HEIGHT_M)
     rays = _rays(camera, math.radians(rng.uniform(*PITCH_DEG)))
     canvas = _Canvas(camera, rays)
@@ -97,7 +82,7 @@ def render_scene(rng: np.random.Generator) -> Scene:
         canvas.thing(rng, height_m, court_m, ahead_m=(1.8, 8.0))
     image = canvas.finish(rng)
     distance_m = np.where(canvas.distance_m < NO_HIT, canvas.distance_m, np.float32(np.inf))
-    return Scene("court" if walled else "yard", camera, image, distance_m)
+    return Scene("court" if walled else "yard", camera, camera_name, image, distance_m)
 
 
 def pick_points(
@@ -166,12 +151,12 @@ def write_scenes(
             Image.fromarray(scene.image).save(picture, compress_level=1)
             record = {
                 "image": picture.relative_to(folder).as_posix(),
-                "intrinsics": scene.camera.intrinsics,
+                "intrinsics": [*scene.camera.intrinsics, *scene.camera.size_wh],
                 "pixel_coords": pixels,
                 "depth": answers,
                 "depth_kind": "distance",
                 "scene": f"{scene.kind}-{name}-{seed}-{index:04d}",
-                "camera": scene.camera.name,
+                "camera": scene.camera_name,
             }
             lines.write(json.dumps(record) + "\n")
             if progress is not None:
@@ -190,7 +175,7 @@ def _labelled_scene(
             return scene, pixels, answers
 
 
-def _rays(camera: DemoCamera, pitch: float) -> Floats:
+def _rays(camera: Camera, pitch: float) -> Floats:
     """Return (3, H, W) unit vectors in the world frame through the pixel centres."""
     width, height = camera.size_wh
     x = (np.arange(width) - camera.cx) / camera.fx
@@ -201,7 +186,7 @@ def _rays(camera: DemoCamera, pitch: float) -> Floats:
     return _float32(rays / np.sqrt(1.0 + xs**2 + ys**2))
 
 
-def _inside_crop(camera: DemoCamera) -> NDArray[np.bool_]:
+def _inside_crop(camera: Camera) -> NDArray[np.bool_]:
     """Return (H, W), true where a pixel lands well inside the central crop at FOCAL_PX."""
     inside: list[NDArray[np.bool_]] = []
     for size, focal in zip(camera.size_wh, (camera.fx, camera.fy), strict=True):
@@ -227,7 +212,7 @@ def _smooth(distance_m: Floats) -> NDArray[np.bool_]:
 class _Canvas:
     """Colours and distances of one picture; every surface is drawn where it is the nearest yet."""
 
-    def __init__(self, camera: DemoCamera, rays: Floats) -> None:
+    def __init__(self, camera: Camera, rays: Floats) -> None:
         self.camera = camera
         self.rays = rays
         self.distance_m: Floats = np.full(rays.shape[1:], NO_HIT, np.float32)

@@ -13,7 +13,8 @@ from llamafactory.model import load_model, load_tokenizer
 from ..camera import Camera
 from ..config import DepthLMConfig, saved_template
 from ..errors import ConfigError
-from ..samples import Planner, Sample
+from ..planning import Planner
+from ..questions import Sample
 from . import seams
 from .grids import grid_of
 from .positions import with_token_types

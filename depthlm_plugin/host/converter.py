@@ -11,7 +11,8 @@ from llamafactory.data.converter import DatasetConverter
 
 from .. import __version__
 from ..errors import HostError
-from ..samples import Planner, Sample
+from ..planning import Planner
+from ..questions import Sample
 from ..view import FORMAT
 from . import seams
 

@@ -20,8 +20,8 @@ from llamafactory.data.parser import get_dataset_list
 from llamafactory.extras import logging
 
 from ..errors import ConfigError, DepthLMError
+from ..planning import REDRAWN
 from ..records import read_rows
-from ..samples import REDRAWN
 from ..view import View
 from .converter import SKIPPED, total
 from .images import counting_tokens, is_view

@@ -15,7 +15,7 @@ from llamafactory.extras import logging
 
 from ..config import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig, changes, parse_block
 from ..errors import ConfigError
-from ..samples import Planner
+from ..planning import Planner
 from . import seams
 from .grids import Grid, grid_of
 

@@ -20,7 +20,7 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
 from ..predictions import SIDECAR, Prediction, score_rows, write_sidecar
-from ..samples import Question
+from ..questions import Question
 from .images import is_view
 from .positions import with_token_types
 from .runs import Run

@@ -13,7 +13,7 @@ from host_tools import SMALL
 
 from depthlm_plugin import DepthSamples, View
 from depthlm_plugin.errors import ConfigError, RecordError
-from depthlm_plugin.samples import Question
+from depthlm_plugin.questions import Question
 
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
 
