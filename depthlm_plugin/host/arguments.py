@@ -1,13 +1,8 @@
 """The `depthlm:` block as one of LLaMA-Factory's data arguments."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any
 
 from llamafactory.hparams.data_args import DataArguments as _DataArguments
-
-from . import seams
 
 
 @dataclass
@@ -24,16 +19,3 @@ class DataArguments(_DataArguments):
             from ..config import DepthLMConfig
 
             DepthLMConfig.from_block(self.depthlm)  # every mistake in it, before models are loaded
-
-
-def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
-
-    @wraps(original)
-    def read_args(args: Any = None) -> Any:
-        args = original(args)
-        if "depthlm" in args or "--depthlm" in args:
-            seams.require()
-        return args
-
-    return read_args

@@ -188,6 +188,19 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_dataset
 
 
+def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
+
+    @wraps(original)
+    def read_args(args: Any = None) -> Any:
+        args = original(args)
+        if "depthlm" in args or "--depthlm" in args:
+            seams.require()
+        return args
+
+    return read_args
+
+
 def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return LLaMA-Factory's `get_infer_args`, which keeps the config with an exported model."""
 

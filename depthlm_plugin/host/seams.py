@@ -118,7 +118,7 @@ _LOADING = ("model_args", "data_args", "training_args", "stage")
 _SEAMS: dict[str, list[tuple[str, tuple[str, ...], Callable[[ModuleType, Any], None]]]] = {
     "llamafactory.hparams.data_args": [("DataArguments", ("template", "dataset"), _arguments)],
     "llamafactory.hparams.parser": [
-        ("read_args", ("args",), _wrapped("read_args", "arguments:read_args_with")),
+        ("read_args", ("args",), _wrapped("read_args", "runs:read_args_with")),
         ("get_infer_args", ("args",), _wrapped("get_infer_args", "runs:get_infer_args_with")),
     ],
     "llamafactory.data.converter": [
