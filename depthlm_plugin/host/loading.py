@@ -90,7 +90,8 @@ def _load(
         remove_columns=rows.column_names,
         features=_ALIGNED,
         num_proc=data_args.preprocessing_num_workers,
-        load_from_cache_file=not data_args.overwrite_cache or training_args.local_process_index,
+        load_from_cache_file=not data_args.overwrite_cache
+        or training_args.local_process_index != 0,
         desc=f"Converting {name} for {'training' if train else 'evaluation'}",
     )
     _report(name, len(rows), samples, total(samples[SKIPPED]))
@@ -139,8 +140,11 @@ def _raw_rows(path: Path, cache_dir: str | None) -> Dataset:
 
 
 def _generate(path: str, stamps: list[Any]) -> Iterator[dict[str, Any]]:
+    row = -1
     for row, (where, text) in enumerate(read_rows(path)):
         yield {"where": where, "row": row, "epoch": 0, "record": text}
+    if row < 0:
+        raise DepthLMError(f"{path} holds no record")
 
 
 def _select(rows: Dataset, num_samples: int | None, max_samples: int | None, seed: int) -> Dataset:

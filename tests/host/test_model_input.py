@@ -12,7 +12,7 @@ import pytest
 from host_tools import SMALL
 
 from depthlm_plugin import DepthSamples, View
-from depthlm_plugin.errors import ConfigError, RecordError
+from depthlm_plugin.errors import ConfigError, DepthLMError, RecordError
 from depthlm_plugin.questions import Question
 
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
@@ -242,6 +242,19 @@ def broken_data(data: Path, tmp_path: Path) -> Path:
 def test_a_bad_record_stops_the_run_with_its_line(load, broken_data: Path) -> None:
     with pytest.raises(RecordError, match=r"broken\.jsonl:3: image .* is in none of"):
         load(data_dir=broken_data, dataset="broken")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [("empty.jsonl", "empty.jsonl holds no record"), ("gone.jsonl", "gone.jsonl does not exist")],
+    ids=["empty", "missing"],
+)
+def test_a_file_without_records_is_named(load, broken_data: Path, file: str, message: str) -> None:
+    (broken_data / "empty.jsonl").write_text("\n")
+    entry = {"file_name": file, "formatting": "depthlm"}
+    (broken_data / "dataset_info.json").write_text(json.dumps({"none": entry}))
+    with pytest.raises(DepthLMError, match=message):
+        load(data_dir=broken_data, dataset="none")
 
 
 def test_a_truncated_image_stops_the_run_with_its_line(load, broken_data: Path) -> None:
