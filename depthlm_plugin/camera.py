@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import GeometryError
 
 Floats = NDArray[np.float64]
+WIDEST_DEG = 175.0  # no pinhole camera sees more; normalised intrinsics look as if they did
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Camera:
     def from_intrinsics(cls, intrinsics: ArrayLike) -> Camera:
         """Return the camera of a record's `[fx, fy, cx, cy, W, H]` (pixels).
 
-        Unlike a crop's, its principal point must lie within one image size of the image.
+        Unlike a crop's, its principal point must lie within one image size of the image, and its
+        fields of view must be below 175 degrees, which normalised intrinsics are not.
         """
         values = np.asarray(intrinsics, dtype=np.float64)
         if values.shape != (6,):
@@ -71,6 +73,12 @@ class Camera:
                 f"principal point ({cx:g}, {cy:g}) lies far outside the"
                 f" {width:g}x{height:g} image; expected [fx, fy, cx, cy, W, H]"
             )
+        for focal, length, axis in ((fx, width, "fx"), (fy, height, "fy")):
+            if 2 * math.degrees(math.atan(length / (2 * focal))) > WIDEST_DEG:
+                raise GeometryError(
+                    f"{axis}={focal:g} px on {length:g} px is a field of view beyond"
+                    f" {WIDEST_DEG:g} degrees; are the intrinsics in pixels?"
+                )
         return camera
 
     @property

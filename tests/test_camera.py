@@ -135,6 +135,7 @@ def test_axes_are_x_right_y_down_z_forward():
         ([952, 952, 640, 480], "4 numbers"),
         ([952, 952, 1280, 960, 640, 480, 1], "7 numbers"),
         ([1280, 960, 9520, 952, 640, 480], r"\(9520, 952\)"),
+        ([0.87, 0.87, 0.5, 0.5, 200, 150], "in pixels"),
     ],
 )
 def test_impossible_intrinsics_are_refused_with_what_was_found(intrinsics, found):

@@ -92,7 +92,10 @@ def test_a_window_equals_that_part_of_the_whole_view(images, drawn):
     scale_x, scale_y, (left, top, width, height) = drawn
     part = np.asarray(view_of(images / "noise.png", *drawn).render()).astype(int)
     whole = np.asarray(view_of(images / "noise.png", scale_x, scale_y).render())
-    assert np.abs(part - whole[top : top + height, left : left + width]).max() <= 1
+    difference = np.abs(part - whole[top : top + height, left : left + width])
+    # Pillow rounds filter weights, and pixels between its two passes; on noise that is two levels.
+    assert difference.max() <= 2
+    assert difference.mean() < 0.5
 
 
 def test_at_its_own_focal_length_a_view_is_the_image_itself(images):
