@@ -12,6 +12,7 @@ from llamafactory.data.converter import DatasetConverter
 from .. import __version__
 from ..errors import HostError
 from ..planning import Planner
+from ..prompts import load_template
 from ..questions import Sample
 from ..view import FORMAT
 from . import seams
@@ -36,8 +37,10 @@ class DepthLMConverter(DatasetConverter):
                 " use llamafactory-cli train with stage: sft"
             )
         self.planner: Planner = planner
-        # `datasets` keys its cache by this object's content, but not by its code.
+        # `datasets` keys its cache by this object's content, not by its code or by files it reads:
+        # without these, an edited template would go on asking its old question.
         self.version = f"{__version__} {FORMAT}"
+        self.templates = [load_template(t, planner.config.prompt) for t in planner.config.tasks]
         self.data_args = None
         self.dataset_attr: Any = None
 
