@@ -21,6 +21,7 @@ WATCHED = frozenset(
         "llamafactory.hparams.parser",
         "llamafactory.data.mm_plugin",
         "llamafactory.data.converter",
+        "llamafactory.data.collator",
         "llamafactory.data.loader",
         "llamafactory.train.sft.trainer",
     }

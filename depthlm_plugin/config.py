@@ -12,7 +12,7 @@ from typing import Any
 from .camera import DEPTH_KINDS
 from .errors import ConfigError, did_you_mean
 from .images import EXIF_RULES
-from .markers import MARKERS, get_marker
+from .markers import MARKERS, Marker, get_marker, name_color, parse_color
 from .prompts import load_template
 from .tasks import TASKS
 
@@ -21,7 +21,18 @@ _SAVED_FORMAT = 1
 _LATER = {"text", "numbered"}  # references of design §6 that no version can do yet
 
 # What the model is taught to see and answer: one value per model, never per dataset.
-MODEL_KEYS = frozenset({"focal_px", "reference", "marker", "marker_px", "prompt", "label"})
+MODEL_KEYS = frozenset(
+    {
+        "focal_px",
+        "reference",
+        "marker",
+        "marker_px",
+        "marker_color",
+        "marker_outline",
+        "prompt",
+        "label",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,12 @@ class DepthLMConfig:
 
     focal_px: float = 1000.0
     """Unified focal length of every image, both axes, pixels."""
+    max_upscale: float = 16.0
+    """Largest factor by which an image may be enlarged to reach focal_px; more is refused, since
+    pixels would be invented."""
+    resampling: str = "fast"
+    """`fast` (torch) or `reference` (Pillow only, bit-reproducible across machines); they differ by
+    at most 2 grey levels."""
     crop_height: tuple[int, int] | None = (700, 1200)
     """Height of the training crop, uniform over this range, pixels; null: the whole image."""
     crop_width: tuple[int, int] | None = (1000, 1400)
@@ -37,9 +54,14 @@ class DepthLMConfig:
     reference: str = "marker"
     """How a question refers to its pixel: `marker` (drawn into the image)."""
     marker: str = "arrow"
-    """Shape of the mark."""
+    """Shape of the mark: arrow, cross, dot, ring, box or numbered."""
     marker_px: int = 5
-    """Size of the mark, pixels; also the border within which no point is asked for."""
+    """Size of the mark, pixels, as its class defines it; no point is asked for so near the border
+    that its mark would leave the image."""
+    marker_color: str = "red"
+    """Colour of the mark: a name or "#rrggbb"; [r, g, b] is read as the colour's name."""
+    marker_outline: str | None = None
+    """Colour of a contrast outline, one pixel around the mark; null: none."""
     tasks: Mapping[str, float] = field(default_factory=lambda: {"depth": 1.0})
     """Task -> sampling weight."""
     questions_per_image: int = 1
@@ -66,7 +88,11 @@ class DepthLMConfig:
         if problems:
             raise ConfigError("depthlm: " + "; ".join(problems))
         # Plain values, so that equal blocks are equal configs however they were written.
-        object.__setattr__(self, "focal_px", float(self.focal_px))
+        for name in ("focal_px", "max_upscale"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name in ("marker_color", "marker_outline"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, name_color(parse_color(getattr(self, name))))
         object.__setattr__(self, "tasks", dict(self.tasks))
         for name in ("crop_height", "crop_width"):
             if getattr(self, name) is not None:
@@ -106,6 +132,12 @@ class DepthLMConfig:
             return DepthLMConfig.from_block(options, base=self)
         except ConfigError as error:
             raise ConfigError(f"dataset {dataset!r}: {error}") from error
+
+    def make_marker(self, number: int = 1) -> Marker:
+        """Return the mark that this model is shown; `number` is what a numbered one says."""
+        outline = None if self.marker_outline is None else parse_color(self.marker_outline)
+        color = parse_color(self.marker_color)
+        return get_marker(self.marker, self.marker_px, color=color, outline=outline, number=number)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the block that makes this config."""
@@ -191,6 +223,9 @@ def _nearest_key(key: str) -> str:
 def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad value
     if not _is_number(config.focal_px) or not 0 < config.focal_px < 1e5:
         yield f"focal_px must be a positive number of pixels, found {config.focal_px!r}"
+    if not _is_number(config.max_upscale) or config.max_upscale <= 0:
+        yield f"max_upscale must be a number above 0, found {config.max_upscale!r}"
+    yield from _choice("resampling", config.resampling, ["fast", "reference"])
     for name in ("reference", "marker", "prompt"):
         if not isinstance(getattr(config, name), str):
             yield f"{name} must be one name, found {getattr(config, name)!r}"
@@ -208,6 +243,9 @@ def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad 
             get_marker(config.marker, config.marker_px)
         except ConfigError as error:
             yield str(error)
+    yield from _color_problem("marker_color", config.marker_color)
+    if config.marker_outline is not None:
+        yield from _color_problem("marker_outline", config.marker_outline)
     yield from _task_problems(config)
     if config.questions_per_image != 1:
         yield (
@@ -257,6 +295,13 @@ def _range_problem(name: str, value: object) -> Any:
         or value[0] > value[1]
     ):
         yield f"{name} must be [smallest, largest] in pixels or null, found {value!r}"
+
+
+def _color_problem(name: str, value: object) -> Any:
+    try:
+        parse_color(value, name)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _choice(name: str, value: object, known: list[str]) -> Any:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .camera import Camera
 from .errors import RecordError
+from .markers import Pixels
 
 _EXIF_ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -60,18 +63,58 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
     return rgb
 
 
+def load_pixels(path: str, where: str, exif_rotation: str = "refuse", *, fast: bool) -> Pixels:
+    """Return `load_rgb`'s pixels (H, W, 3); `fast` decodes plain JPEG and PNG with torchvision."""
+    if fast:
+        with _open(path, where) as image:
+            _oriented_size(image, path, where, exif_rotation)
+            image_format = image.format if _is_plain(image) else None
+        if image_format is not None:
+            from .fast import decode
+
+            return decode(path, image_format, where)
+    return np.array(load_rgb(path, where, exif_rotation))
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Return whether an opened file holds 8-bit RGB as it is to be shown."""
+    return (
+        image.format in ("JPEG", "PNG")
+        and image.mode == "RGB"
+        and "transparency" not in image.info
+        and _orientation(image) == 1
+    )
+
+
+def check_size(size_wh: tuple[int, int], camera: Camera, path: str, where: str) -> None:
+    """Refuse an image whose size is not the one that its intrinsics were given for."""
+    if size_wh != camera.size_wh:
+        raise RecordError(
+            "size differs from intrinsics",
+            where,
+            f"{path} is {size_wh[0]}x{size_wh[1]} but its intrinsics are for"
+            f" {camera.size_wh[0]}x{camera.size_wh[1]}; give the intrinsics of the stored image",
+        )
+
+
 def _open(path: str, where: str) -> Image.Image:
     if not os.path.isfile(path):
         raise RecordError("missing image", where, f"image {path} does not exist")
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            # Pillow warns over its limit and refuses over twice that.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(path)
     except UnidentifiedImageError as error:
         raise RecordError("unreadable image", where, f"{path} is not an image file") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, where, error) from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RecordError(
-            "unreadable image", where, f"{path}: {error}; scale the image down first"
+            "unreadable image",
+            where,
+            f"{path} has more pixels than Pillow's limit of {Image.MAX_IMAGE_PIXELS}; scale it down"
+            " (and its intrinsics with it), or raise PIL.Image.MAX_IMAGE_PIXELS",
         ) from error
 
 

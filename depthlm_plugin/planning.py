@@ -10,7 +10,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ import numpy as np
 from .camera import Camera, as_pixel
 from .config import DepthLMConfig
 from .errors import GeometryError, RecordError
-from .images import image_size, load_rgb
-from .markers import get_marker
+from .images import check_size, image_size, load_rgb
+from .markers import parse_color
 from .prompts import load_template
 from .questions import Question, Sample
 from .records import Record, check_record, find_image, parse_row
 from .tasks import TASKS
-from .view import Mark, View, check_size
+from .view import Mark, View
 
 REDRAWN = "point near the border or outside the crop: another drawn"
 AT_BORDER = "point too near the border for its mark: left out"
@@ -43,6 +43,8 @@ class Planner:
         multiple: Model's patch size x merge size, pixels: views are multiples of it, so that the
             model's processor does not resample again.
         depth_kind: What `depth` means in records that do not say.
+        fixed_wh: The one size that the model accepts, for models that have one: views are cropped
+            or padded with black to it, in training too; `multiple` and crops do not matter then.
     """
 
     config: DepthLMConfig
@@ -51,6 +53,7 @@ class Planner:
     train: bool
     multiple: int
     depth_kind: str | None = None
+    fixed_wh: tuple[int, int] | None = None
 
     def plan(
         self, raw: Mapping[str, Any] | str, where: str, row: int, epoch: int = 0
@@ -139,8 +142,9 @@ class Planner:
                 AT_BORDER,
                 record.where,
                 f"point {record.points[index]} lands at ({x:.1f}, {y:.1f}) in the"
-                f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark of"
-                f" {self.config.marker_px} px does not fit; choose another point",
+                f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark"
+                f" needs {self.config.make_marker().margin_px} px on every side; choose another"
+                " point",
             )
         task = self._task(record, epoch)
         target = float(TASKS[task](record, self.config.label)[index])
@@ -148,7 +152,8 @@ class Planner:
 
     @property
     def _crops_for_training(self) -> bool:
-        return self.train and bool(self.config.crop_height or self.config.crop_width)
+        crops = self.config.crop_height or self.config.crop_width
+        return self.train and bool(crops) and self.fixed_wh is None
 
     def _checked(
         self, raw: Mapping[str, Any] | str, where: str, row: int, counts: Counter[str]
@@ -188,7 +193,7 @@ class Planner:
                 "no usable point",
                 record.where,
                 f"none of its {len(targets)} points is inside the depth range and the mark's"
-                f" border of {self.config.marker_px} px; drop the row",
+                f" border of {self.config.make_marker().margin_px} px; drop the row",
             )
         return samples
 
@@ -231,8 +236,18 @@ class Planner:
             yield view, index
 
     def _normalised_size(self, record: Record) -> tuple[int, int]:
+        focal_px, limit = self.config.focal_px, self.config.max_upscale
+        upscale = max(focal_px / record.camera.fx, focal_px / record.camera.fy)
+        if upscale > limit:
+            raise RecordError(
+                "enlarged too much",
+                record.where,
+                f"focal_px {focal_px:g} enlarges the image {upscale:.3g} times, more than"
+                f" max_upscale {limit:g}; check its intrinsics {record.camera.intrinsics} (pixels),"
+                " or choose a shorter focal_px or a higher max_upscale",
+            )
         try:
-            return record.camera.scaled_to_focal(self.config.focal_px).size_wh
+            return record.camera.scaled_to_focal(focal_px).size_wh
         except GeometryError as error:
             raise RecordError(
                 "view too small",
@@ -242,7 +257,8 @@ class Planner:
             ) from error
 
     def _full_size(self, record: Record) -> tuple[int, int]:
-        return self._aligned(record, *self._normalised_size(record))
+        full_wh = self._normalised_size(record)
+        return self.fixed_wh or self._aligned(record, *full_wh)
 
     def _crop_size(self, record: Record, rng: random.Random) -> tuple[int, int]:
         width, height = self._normalised_size(record)
@@ -263,37 +279,44 @@ class Planner:
 
     def _window(self, record: Record, path: str, size_wh: tuple[int, int], point: Any) -> View:
         """Return the centred window, moved just enough for the mark of `point` to fit."""
-        camera = record.camera
-        focal = self.config.focal_px
-        full_wh = camera.scaled_to_focal(focal).size_wh
+        camera, config = record.camera, self.config
+        full_wh = camera.scaled_to_focal(config.focal_px).size_wh
         spare = [full - part for full, part in zip(full_wh, size_wh, strict=True)]
-        corner = [room // 2 for room in spare]
+        corner = [room // 2 for room in spare]  # negative where the view is padded
         if point is not None:
-            margin = get_marker(self.config.marker, self.config.marker_px).margin_px
-            whole = View(path, camera, focal, 0, 0, full_wh)
+            margin = config.make_marker().margin_px
+            whole = View(path, camera, config.focal_px, 0, 0, full_wh)
             nearest = as_pixel(whole.pixels_from_source(point)[0])
             for axis in (0, 1):
+                if spare[axis] < 0:
+                    continue
                 least = nearest[axis] - (size_wh[axis] - 1 - margin)
                 most = nearest[axis] - margin
                 corner[axis] = min(max(corner[axis], least, 0), most, spare[axis])
                 corner[axis] = max(corner[axis], 0)
         return View(
-            path, camera, focal, corner[0], corner[1], size_wh,
-            exif_rotation=self.config.exif_rotation,
+            path, camera, config.focal_px, corner[0], corner[1], size_wh,
+            exif_rotation=config.exif_rotation, resampling=config.resampling,
         )  # fmt: skip
 
     def _fitting(self, view: View, record: Record, indices: list[int]) -> list[int]:
         """Return those of the points `indices` whose mark fits into the view."""
-        margin = get_marker(self.config.marker, self.config.marker_px).margin_px
+        margin = self.config.make_marker().margin_px
         pixels = np.floor(view.pixels_from_source(record.pixels[indices]) + 0.5)  # as_pixel
         inside = (pixels >= margin) & (pixels < np.array(view.size_wh) - margin)
+        # A lens can move a point out of the picture, and a padded view reaches beyond it.
+        corner = np.array([view.left, view.top])
+        inside &= (pixels + corner >= 0) & (pixels + corner < view.normalised.size_wh)
         return [index for index, fits in zip(indices, inside, strict=True) if fits.all()]
 
     def _sample(self, record: Record, view: View, index: int, task: str, target: float) -> Sample:
         config = self.config
         x, y = (float(value) for value in record.pixels[index])
         at = as_pixel(view.pixels_from_source((x, y))[0])
-        mark = Mark(config.marker, config.marker_px, *at)
+        outline = config.marker_outline and parse_color(config.marker_outline)
+        mark = Mark(
+            config.marker, config.marker_px, *at, parse_color(config.marker_color), outline or None
+        )
         question = Question(
             self.dataset,
             record.row,
@@ -305,10 +328,7 @@ class Planner:
             target,
             load_template(task, config.prompt).unit,
         )
-        marked = View(
-            view.image, view.source, view.focal_px, view.left, view.top, view.size_wh, (mark,),
-            view.exif_rotation,
-        )  # fmt: skip
+        marked = replace(view, marks=(mark,))
         return Sample(question, marked, record.where)
 
     def _rng(self, record: Record, epoch: int, *what: object) -> random.Random:

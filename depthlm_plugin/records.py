@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .camera import DEPTH_KINDS, Camera, Floats
 from .errors import DepthLMError, GeometryError, RecordError, did_you_mean
+from .lens import Lens
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
@@ -24,7 +25,7 @@ class Record:
 
     Attributes:
         image: Path as the record gives it, without a leading slash.
-        camera: Camera of the stored image.
+        camera: Camera of the stored image, with its lens where the record states a distortion.
         pixels: Labelled pixels (N, 2) as (x, y); integers are pixel centres.
         depth_m: Their depths (N,), metres, finite and positive.
         points: Their positions (N,) in the record's own lists.
@@ -140,8 +141,9 @@ def check_record(
     image = raw.get("image") or raw.get("image_path")  # the published Matterport3D files say _path
     if not isinstance(image, str):
         raise RecordError("no image", where, "key 'image' must hold the path of the photograph")
+    lens = _lens(raw.get("distortion"), where)
     try:
-        camera = Camera.from_intrinsics(_numbers(raw, "intrinsics", where))
+        camera = Camera.from_intrinsics(_numbers(raw, "intrinsics", where), lens)
     except GeometryError as error:
         raise RecordError("bad intrinsics", where, str(error)) from error
     kind = _depth_kind(raw.get("depth_kind"), depth_kind, where)
@@ -179,6 +181,29 @@ def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:
         ) from error
 
 
+def _lens(raw: Any, where: str) -> Lens | None:
+    if raw is None:
+        return None
+    entry = dict(raw) if isinstance(raw, Mapping) else {"model": "opencv", "coefficients": raw}
+    model = entry.get("model")
+    try:
+        coefficients = np.array(entry.get("coefficients"), dtype=np.float64)
+        if set(entry) != {"model", "coefficients"} or not isinstance(model, str):
+            raise GeometryError(f"found the keys {sorted(entry)} and the model {model!r}")
+        if coefficients.ndim != 1:
+            raise GeometryError(f"found the coefficients {entry['coefficients']!r}")
+        lens = Lens(model, tuple(coefficients.tolist()))
+    except (TypeError, ValueError, OverflowError, GeometryError) as error:
+        raise RecordError(
+            "bad distortion",
+            where,
+            '\'distortion\' must be [k1, k2, p1, p2], the same with k3, or {"model": "opencv" or'
+            f' "fisheye", "coefficients": [...]}}; {error}',
+        ) from error
+    # The zeros of a fisheye are no pinhole: they are an equidistant projection.
+    return None if lens.model == "opencv" and not any(lens.coefficients) else lens
+
+
 def _depth_kind(own: Any, dataset: str | None, where: str) -> str:
     for kind in (own, dataset):
         if kind is not None and kind not in DEPTH_KINDS:
@@ -212,7 +237,9 @@ def _point_problems(
     inside = (
         (pixels >= -0.5).all(axis=1) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] < height - 0.5)
     )
-    fine = np.isfinite(depth_m) & (depth_m > 0) & inside
+    seen = inside.copy()
+    seen[inside] = camera.can_undistort(pixels[inside])
+    fine = np.isfinite(depth_m) & (depth_m > 0) & seen
     for index in np.flatnonzero(~fine):
         x, y = pixels[index]
         if not inside[index]:
@@ -223,6 +250,16 @@ def _point_problems(
                     where,
                     f"point {index}: pixel ({x:g}, {y:g}) is outside the {width}x{height} image;"
                     " drop the point or check whether coordinates are (row, column)",
+                ),
+            )
+        elif not seen[index]:
+            yield (
+                int(index),
+                RecordError(
+                    "pixel outside the lens model",
+                    where,
+                    f"point {index}: pixel ({x:g}, {y:g}) has no ray within the field where the"
+                    " distortion is one-to-one; drop the point or check the record's 'distortion'",
                 ),
             )
         else:

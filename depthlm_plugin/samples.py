@@ -24,6 +24,7 @@ class DepthSamples(Sequence[Sample]):
         depth_kind: What `depth` means in records that do not say: `distance` or `z`.
         media_dir: Folder that image paths start from; the file's own folder by default.
         size_multiple: Patch size x merge size of the model, pixels (28 Qwen2.5-VL, 16 Pixtral).
+        fixed_wh: The one size (width, height) that the model accepts, for models that have one.
         epoch: Which of the deterministic draws to make.
         **config: Keys of the `depthlm:` block.
 
@@ -45,6 +46,7 @@ class DepthSamples(Sequence[Sample]):
         depth_kind: str | None = None,
         media_dir: str | Path | None = None,
         size_multiple: int = 28,
+        fixed_wh: tuple[int, int] | None = None,
         epoch: int = 0,
         **config: Any,
     ) -> None:
@@ -64,6 +66,7 @@ class DepthSamples(Sequence[Sample]):
             train,
             size_multiple,
             depth_kind,
+            fixed_wh,
         )
         self.counts: Counter[str] = Counter()
         self._samples: list[Sample] = []

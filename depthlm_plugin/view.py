@@ -1,7 +1,7 @@
 """Views: which part of an image the model sees, at which focal length, with which marks.
 
-A `View` only decides; `render` executes. It has a compact text form, so that it can travel wherever
-LLaMA-Factory carries an image path, and no rendered image is ever stored.
+A `View` only decides; `rendering` executes. It has a compact text form, so that it can travel
+wherever LLaMA-Factory carries an image path, and no rendered image is ever stored.
 """
 
 from __future__ import annotations
@@ -15,37 +15,81 @@ import numpy as np
 from PIL import Image
 
 from .camera import Camera, Floats
-from .errors import GeometryError
-from .images import load_rgb
-from .markers import get_marker
+from .errors import GeometryError, did_you_mean
+from .lens import Lens
+from .markers import RED, Color, Marker, Pixels, format_color, get_marker, parse_color
+from .rendering import RESAMPLINGS, render
 
 SCHEME = "depthlm://"
-FORMAT = "v1"  # raise it whenever the same text would render differently
+FORMAT = "v2"  # raise it whenever the same text would render differently
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark at pixel (x, y) of the view; `size_px` as its marker class defines it."""
+    """A mark at pixel (x, y) of the view, its other fields as `markers.get_marker` takes them."""
 
     kind: str
     size_px: int
     x: int
     y: int
+    color: Color = RED
+    outline: Color | None = None
+    number: int = 1
+
+    @property
+    def marker(self) -> Marker:
+        """What draws it."""
+        return get_marker(
+            self.kind, self.size_px, color=self.color, outline=self.outline, number=self.number
+        )
+
+    @property
+    def text(self) -> str:
+        """`kind,size,x,y,color,outline,number`, without what is as by default at the end."""
+        outline = "" if self.outline is None else format_color(self.outline)
+        fields = (self.kind, self.size_px, self.x, self.y, format_color(self.color), outline)
+        defaults = (format_color(RED), "", 1)
+        given = [*map(str, fields), str(self.number)]
+        while len(given) > 4 and given[-1] == str(defaults[len(given) - 5]):
+            given.pop()
+        return ",".join(given)
+
+    @classmethod
+    def from_text(cls, text: str) -> Mark:
+        """Return the mark of a text form."""
+        kind, size_px, x, y, *style = text.split(",")
+        color, outline, number = style + ["ff0000", "", "1"][len(style) :]
+        return cls(
+            kind,
+            int(size_px),
+            int(x),
+            int(y),
+            parse_color(f"#{color}"),
+            parse_color(f"#{outline}") if outline else None,
+            int(number),
+        )
 
 
 @dataclass(frozen=True)
 class View:
     """A window onto an image resampled so that fx = fy = `focal_px`, with marks drawn on top.
 
+    A lens of the source camera is undone first. Where the window leaves the image it is black.
+
     Attributes:
         image: Path of the source image.
         source: Camera of the source image.
         focal_px: Focal length of the view on both axes, pixels.
-        left: Column of the window's first pixel in the resampled image.
-        top: Row of the window's first pixel in the resampled image.
+        left: Column of the window's first pixel in the resampled image; negative: black before.
+        top: Row of the window's first pixel in the resampled image, likewise.
         size_wh: Size of the window (width, height), pixels.
         marks: Marks, in pixels of the window.
         exif_rotation: How the source's EXIF orientation is read (`images.image_size`).
+        resampling: `fast` (torch) or `reference` (Pillow only, the same bits on every machine);
+            they differ by at most 2 grey levels.
+
+    Raises:
+        GeometryError: For a window without a pixel of the image, or a mark that does not fit.
     """
 
     image: str
@@ -56,6 +100,7 @@ class View:
     size_wh: tuple[int, int]
     marks: tuple[Mark, ...] = ()
     exif_rotation: str = "refuse"
+    resampling: str = "fast"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.focal_px) and self.focal_px > 0):
@@ -64,13 +109,16 @@ class View:
         (width, height), left, top = self.size_wh, self.left, self.top
         if width < 1 or height < 1:
             raise GeometryError(f"a view needs at least one pixel, found {width}x{height}")
-        if left < 0 or top < 0 or left + width > full_w or top + height > full_h:
+        if left <= -width or top <= -height or left >= full_w or top >= full_h:
             raise GeometryError(
-                f"the {width}x{height} window at ({left}, {top}) leaves the {full_w}x{full_h} image"
-                f" that {self.image} becomes at focal length {self.focal_px:g}"
+                f"the {width}x{height} window at ({left}, {top}) lies outside the {full_w}x{full_h}"
+                f" image that {self.image} becomes at focal length {self.focal_px:g}"
             )
+        if self.resampling not in RESAMPLINGS:
+            hint = did_you_mean(self.resampling, list(RESAMPLINGS))
+            raise GeometryError(f"unknown resampling {self.resampling!r}{hint}")
         for mark in self.marks:
-            margin = get_marker(mark.kind, mark.size_px).margin_px
+            margin = mark.marker.margin_px
             if not (margin <= mark.x < width - margin and margin <= mark.y < height - margin):
                 raise GeometryError(
                     f"the mark at ({mark.x}, {mark.y}) does not fit into the {width}x{height} view:"
@@ -80,7 +128,7 @@ class View:
     @cached_property
     def normalised(self) -> Camera:
         """The camera of the whole image at the view's focal length."""
-        return self.source.scaled_to_focal(self.focal_px)
+        return self.source.pinhole.scaled_to_focal(self.focal_px)
 
     @property
     def camera(self) -> Camera:
@@ -92,7 +140,7 @@ class View:
 
         `u' = (u + 0.5) s - 0.5 - left` with s = focal_px / fx, likewise for v (design §4).
         """
-        points = np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
+        points = self.source.undistort_pixels(np.asarray(pixels, dtype=np.float64).reshape(-1, 2))
         scale = np.array([self.focal_px / self.source.fx, self.focal_px / self.source.fy])
         result: Floats = (points + 0.5) * scale - 0.5 - (self.left, self.top)
         return result
@@ -106,27 +154,14 @@ class View:
         Raises:
             RecordError: When the image cannot be read, or is not of the source camera's size.
         """
-        image = load_rgb(self.image, where, self.exif_rotation)
-        check_size(image.size, self.source, self.image, where)
-        width, height = self.size_wh
-        step_x, step_y = self.source.fx / self.focal_px, self.source.fy / self.focal_px
-        box = (
-            self.left * step_x,
-            self.top * step_y,
-            min((self.left + width) * step_x, image.width),
-            min((self.top + height) * step_y, image.height),
-        )
-        if box != (0, 0, *image.size) or (width, height) != image.size:
-            image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
-        if not self.marks:
-            return image
-        pixels = np.array(image)
-        for mark in self.marks:
-            get_marker(mark.kind, mark.size_px).draw(pixels, mark.x, mark.y)
-        return Image.fromarray(pixels)
+        return Image.fromarray(self.pixels(where))
+
+    def pixels(self, where: str = "view") -> Pixels:
+        """Return the view as an array (H, W, 3), 8-bit RGB; otherwise as `render`."""
+        return render(self, where)
 
     def to_uri(self, **extra: str) -> str:
-        """Return the text form: `depthlm://v1?image=...`, with `extra` fields appended."""
+        """Return the text form: `depthlm://v2?image=...`, with `extra` fields appended."""
         source = self.source
         fields = {
             "image": self.image,
@@ -134,10 +169,14 @@ class View:
             "focal": _join(self.focal_px),
             "window": _join(self.left, self.top, *self.size_wh),
         }
+        if source.lens is not None:
+            fields["lens"] = _join(source.lens.model, *source.lens.coefficients)
         if self.exif_rotation != "refuse":
             fields["exif"] = self.exif_rotation
+        if self.resampling != "fast":
+            fields["resampling"] = self.resampling
         if self.marks:
-            fields["marks"] = ";".join(_join(m.kind, m.size_px, m.x, m.y) for m in self.marks)
+            fields["marks"] = ";".join(mark.text for mark in self.marks)
         return f"{SCHEME}{FORMAT}?{urlencode(fields | extra, safe='/,;')}"
 
     @classmethod
@@ -147,35 +186,25 @@ class View:
         try:
             fx, fy, cx, cy, source_w, source_h = fields["source"].split(",")
             left, top, width, height = map(int, fields["window"].split(","))
-            marks = []
-            for text in filter(None, fields.get("marks", "").split(";")):
-                kind, *numbers = text.split(",")
-                marks.append(Mark(kind, *map(int, numbers)))
+            marks = map(Mark.from_text, filter(None, fields.get("marks", "").split(";")))
+            lens = None
+            if "lens" in fields:
+                model, *coefficients = fields["lens"].split(",")
+                lens = Lens(model, tuple(map(float, coefficients)))
+            size_wh = int(source_w), int(source_h)
             return cls(
                 fields["image"],
-                Camera(float(fx), float(fy), float(cx), float(cy), (int(source_w), int(source_h))),
+                Camera(float(fx), float(fy), float(cx), float(cy), size_wh, lens),
                 float(fields["focal"]),
                 left,
                 top,
                 (width, height),
                 tuple(marks),
                 fields.get("exif", "refuse"),
+                fields.get("resampling", "fast"),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise GeometryError(f"malformed view {uri[:200]!r}: {error!r}") from error
-
-
-def check_size(size_wh: tuple[int, int], camera: Camera, path: str, where: str) -> None:
-    """Refuse an image whose size is not the one that its intrinsics were given for."""
-    from .errors import RecordError
-
-    if size_wh != camera.size_wh:
-        raise RecordError(
-            "size differs from intrinsics",
-            where,
-            f"{path} is {size_wh[0]}x{size_wh[1]} but its intrinsics are for"
-            f" {camera.size_wh[0]}x{camera.size_wh[1]}; give the intrinsics of the stored image",
-        )
 
 
 def uri_fields(uri: str) -> dict[str, str]:
@@ -189,6 +218,15 @@ def uri_fields(uri: str) -> dict[str, str]:
             " another version of depthlm-plugin; set overwrite_cache: true"
         )
     return dict(parse_qsl(query, keep_blank_values=True))
+
+
+def window_size(uri: str) -> tuple[int, int]:
+    """Return the (width, height) of a text form's view, reading nothing else."""
+    try:
+        _, _, width, height = map(int, uri_fields(uri)["window"].split(","))
+    except (KeyError, ValueError) as error:
+        raise GeometryError(f"malformed view {uri[:200]!r}: {error!r}") from error
+    return width, height
 
 
 def _join(*values: object) -> str:

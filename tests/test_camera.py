@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from depthlm_plugin import Camera
 from depthlm_plugin.camera import as_pixel, convert_depth
 from depthlm_plugin.errors import GeometryError
+from depthlm_plugin.lens import Lens
 
 CORNER = Camera(952.0, 952.0, 639.5, 479.5, (1280, 960))
 
@@ -148,6 +149,137 @@ def test_points_behind_the_camera_and_unknown_depth_kinds_are_refused():
         CORNER.project([[0, 0, 1], [0, 0, -1]])
     with pytest.raises(GeometryError, match="'ray'"):
         convert_depth(1.0, (0, 0), CORNER, kind="ray", to="z")
+
+
+BARREL = Lens("opencv", (-0.28, 0.07, 0.0006, -0.0009))
+FISHEYE = Lens("fisheye", (0.003, 0.001, -0.002, 0.0002))
+
+
+@st.composite
+def lens_points(draw):
+    """A camera with a lens, a pixel of its image within 52 degrees, and a z-depth."""
+    lens = draw(st.sampled_from([BARREL, FISHEYE, Lens("opencv", (0.1, -0.2, 0, 0.001, 0.05))]))
+    width, height = draw(st.integers(8, 4000)), draw(st.integers(8, 4000))
+    longest = max(width, height)
+    # At least as long as the image, whose principal point is near its middle.
+    fx, fy = (draw(st.floats(longest, 3 * longest)) for _ in range(2))
+    cx, cy = width * draw(st.floats(0.3, 0.7)), height * draw(st.floats(0.3, 0.7))
+    pixel = draw(st.floats(-0.5, width - 0.5)), draw(st.floats(-0.5, height - 0.5))
+    camera = Camera(fx, fy, cx, cy, (width, height), lens)
+    return camera, pixel, draw(st.floats(0.01, 1000))
+
+
+@given(lens_points())
+def test_with_a_lens_unproject_then_project_is_the_identity(seen):
+    camera, pixel, z = seen
+    point = camera.unproject(pixel, z)
+    assert point[0, 2] == z
+    np.testing.assert_allclose(camera.project(point)[0], pixel, rtol=0, atol=1e-6)
+    # The pinhole's picture shows the same point elsewhere: `undistort_pixels` says where.
+    there = camera.undistort_pixels(pixel)
+    np.testing.assert_allclose(camera.pinhole.project(point), there, rtol=0, atol=1e-6)
+
+
+@given(lens_points())
+def test_with_a_lens_distance_is_the_length_of_the_unprojected_point(seen):
+    camera, pixel, z = seen
+    distance = convert_depth(z, pixel, camera, kind="z", to="distance")
+    assert distance == pytest.approx(np.linalg.norm(camera.unproject(pixel, z)), rel=1e-12)
+    straight = camera.pinhole.distance_over_z(camera.undistort_pixels(pixel))
+    assert distance[0] == pytest.approx(z * straight[0], rel=1e-9)
+
+
+@given(lens_points(), st.floats(0.2, 20), st.floats(0.2, 20), st.tuples(*[st.integers(0, 99)] * 2))
+def test_scaling_and_cropping_change_no_ray_and_commute_with_undistorting(
+    seen, scale_x, scale_y, corner
+):
+    camera, pixel, z = seen
+    left, top = corner
+    view = camera.scaled(scale_x, scale_y).cropped(left, top, (64, 48))
+    assert view.lens == camera.lens
+
+    def moved(pixels):
+        return (pixels + 0.5) * (scale_x, scale_y) - 0.5 - (left, top)
+
+    pixels = np.array([pixel])
+    tolerance = 1e-6 * max(1.0, scale_x, scale_y)
+    np.testing.assert_allclose(
+        view.unproject(moved(pixels), z), camera.unproject(pixels, z), rtol=1e-6, atol=1e-6 * z
+    )
+    np.testing.assert_allclose(
+        view.undistort_pixels(moved(pixels)),
+        moved(camera.undistort_pixels(pixels)),
+        rtol=0,
+        atol=tolerance,
+    )
+    ratio = camera.distance_over_z(pixels)
+    np.testing.assert_allclose(view.distance_over_z(moved(pixels)), ratio, rtol=1e-9)
+
+
+def same_camera(one, other):
+    assert (one.size_wh, one.lens) == (other.size_wh, other.lens)
+    np.testing.assert_allclose(one.intrinsics, other.intrinsics, rtol=1e-12, atol=1e-7)
+
+
+offsets = st.tuples(*[st.integers(-50, 50)] * 4)
+
+
+@pytest.mark.parametrize("lens", [None, BARREL, FISHEYE])
+@given(cameras(), st.floats(0.2, 8), st.floats(0.2, 8), offsets)
+def test_two_scalings_or_two_crops_equal_one(lens, camera, first, second, offset):
+    # Large enough that a scaling leaves a pixel; nothing else depends on the size.
+    camera = Camera(*camera.intrinsics, (4000, 3000), lens)
+    size, (left, top, right, down) = (64, 48), offset
+    same_camera(
+        camera.cropped(left, top, size).cropped(right, down, size),
+        camera.cropped(left + right, top + down, size),
+    )
+    # Whole sizes are cut after every step, so they are compared after cropping to one size.
+    same_camera(
+        camera.scaled(first, 1).scaled(second, 0.5).cropped(0, 0, size),
+        camera.scaled(first * second, 0.5).cropped(0, 0, size),
+    )
+    same_camera(
+        camera.scaled_to_focal(500 * first).scaled_to_focal(700).cropped(0, 0, size),
+        camera.scaled_to_focal(700).cropped(0, 0, size),
+    )
+
+
+@given(seen_points())
+def test_without_a_lens_pixels_come_back_unchanged(seen):
+    camera, pixel, _ = seen
+    assert camera.pinhole is camera
+    assert camera.undistort_pixels(pixel).tolist() == [list(pixel)]
+    assert camera.can_undistort([pixel, pixel]).tolist() == [True, True]
+
+
+def test_the_pinhole_of_a_camera_has_its_intrinsics():
+    camera = Camera(952.0, 950.0, 639.5, 479.5, (1280, 960), BARREL)
+    assert camera.pinhole == Camera(952.0, 950.0, 639.5, 479.5, (1280, 960))
+    assert camera.scaled_to_focal(500).cropped(3, 4, (64, 48)).lens == BARREL
+
+
+def test_pixels_and_points_outside_the_field_of_a_lens_are_refused():
+    folds = Lens("opencv", (-0.5, 0.0, 0.0, 0.0))  # turns at r = 0.8165, where r_d = 0.5443
+    camera = Camera(100.0, 100.0, 50.0, 40.0, (121, 81), folds)
+    pixels = [[50 + 54, 40], [50 + 55, 40]]
+    assert camera.can_undistort(pixels).tolist() == [True, False]
+    for call in (camera.undistort_pixels, camera.distance_over_z):
+        with pytest.raises(GeometryError, match=r"pixel \(105, 40\) .*opencv.*check the coef"):
+            call(pixels)
+    with pytest.raises(GeometryError, match=r"ray \(0.9, 0\)"):
+        camera.project([[0.9, 0, 1]])
+
+
+@pytest.mark.parametrize("focal_px", [230.0, 345.0, 620.0])
+def test_wide_fisheyes_are_accepted_and_normalised_intrinsics_are_not(focal_px):
+    # 1920 px / 345 px is 319 degrees: a 195 degree image circle between black sides.
+    camera = Camera.from_intrinsics([focal_px, focal_px, 960, 540, 1920, 1080], FISHEYE)
+    assert camera.lens == FISHEYE
+    with pytest.raises(GeometryError, match=r"fx=0.18 px.*720 degrees.*in pixels\?"):
+        Camera.from_intrinsics([0.18, 0.32, 0.5, 0.5, 1920, 1080], FISHEYE)
+    with pytest.raises(GeometryError, match="beyond 175 degrees"):
+        Camera.from_intrinsics([0.18, 0.32, 0.5, 0.5, 1920, 1080], BARREL)
 
 
 @pytest.mark.parametrize(

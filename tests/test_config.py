@@ -4,16 +4,21 @@ import pytest
 
 from depthlm_plugin.config import MODEL_KEYS, DepthLMConfig, changes
 from depthlm_plugin.errors import ConfigError
+from depthlm_plugin.markers import ArrowMarker, NumberedMarker
 
 
 def test_defaults_are_those_of_the_design():
     assert DepthLMConfig().to_dict() == {
         "focal_px": 1000,
+        "max_upscale": 16.0,
+        "resampling": "fast",
         "crop_height": (700, 1200),
         "crop_width": (1000, 1400),
         "reference": "marker",
         "marker": "arrow",
         "marker_px": 5,
+        "marker_color": "red",
+        "marker_outline": None,
         "tasks": {"depth": 1.0},
         "questions_per_image": 1,
         "points_per_record": 1,
@@ -34,6 +39,9 @@ def test_defaults_are_those_of_the_design():
         ("focal_px", "1000", "found '1000'"),
         ("focal_px", float("nan"), "found nan"),
         ("focal_px", True, "found True"),
+        ("max_upscale", 0, "max_upscale must be a number above 0, found 0"),
+        ("max_upscale", None, "max_upscale must be a number above 0, found None"),
+        ("resampling", "refrence", "'refrence'; did you mean 'reference'"),
         ("crop_height", [1200, 700], r"crop_height must be \[smallest, largest\].*1200, 700"),
         ("crop_width", 1000, "crop_width must be .*found 1000"),
         ("crop_width", [0, 10], "crop_width must be"),
@@ -42,8 +50,11 @@ def test_defaults_are_those_of_the_design():
         ("reference", "text", "'text' is not implemented yet"),
         ("marker", "arow", "'arow'; did you mean 'arrow'"),
         ("marker", ["arrow"], r"marker must be one name, found \['arrow'\]"),
-        ("marker_px", 2, "at least 3 for an arrow, found 2"),
+        ("marker_px", 2, "marker_px must be 3 to 200 for marker 'arrow', found 2"),
         ("marker_px", 5.0, "whole number of pixels above 0, found 5.0"),
+        ("marker_color", "redd", "marker_color must be a colour name.*found 'redd'"),
+        ("marker_color", None, "marker_color must be .* # begins a comment.*found None"),
+        ("marker_outline", [0, 0], r"marker_outline must be .*found \[0, 0\]"),
         ("tasks", {}, "tasks must map"),
         ("tasks", ["depth"], "tasks must map"),
         ("tasks", {"deth": 1}, "'deth'; did you mean 'depth'"),
@@ -74,7 +85,29 @@ def test_all_mistakes_are_reported_at_once():
         assert mistake in str(caught.value)
 
 
-BLOCK = {"focal_px": 750, "crop_height": None, "points_per_record": "all", "tasks": {"depth": 2}}
+BLOCK = {
+    "focal_px": 750,
+    "crop_height": None,
+    "marker": "ring",
+    "marker_outline": "#fff",
+    "points_per_record": "all",
+    "tasks": {"depth": 2},
+}
+
+
+@pytest.mark.parametrize("color", ["RED", "#ff0000", "#F00", [255, 0, 0], (255, 0, 0)], ids=repr)
+def test_a_colour_is_one_value_however_it_is_written(color):
+    assert DepthLMConfig(marker_color=color) == DepthLMConfig(marker_color="red")
+
+
+def test_a_config_makes_the_marker_that_it_describes():
+    assert DepthLMConfig().make_marker() == ArrowMarker(5)
+    config = DepthLMConfig.from_block(
+        {"marker": "numbered", "marker_px": 7, "marker_color": [1, 2, 3], "marker_outline": "white"}
+    )
+    assert json.loads(json.dumps(config.to_dict()))["marker_color"] == "#010203"
+    expected = NumberedMarker(7, color=(1, 2, 3), outline=(255, 255, 255), number=12)
+    assert config.make_marker(number=12) == expected
 
 
 @pytest.mark.parametrize("block", [None, "", {}, "{}"], ids=repr)
@@ -111,7 +144,17 @@ def test_a_dataset_may_override_what_is_its_own():
 
 
 @pytest.mark.parametrize(
-    "key", ["focal_px", "reference", "marker", "marker_px", "prompt", "label"], ids=str
+    "key",
+    [
+        "focal_px",
+        "reference",
+        "marker",
+        "marker_px",
+        "marker_color",
+        "marker_outline",
+        "prompt",
+        "label",
+    ],
 )
 def test_a_dataset_may_not_change_what_the_model_sees(key):
     assert key in MODEL_KEYS

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.images import image_size, load_rgb
+from depthlm_plugin.images import image_size, load_pixels, load_rgb
 
 WHERE = "records.jsonl:7"
 
@@ -65,6 +65,55 @@ def test_every_mode_becomes_rgb(tmp_path, name, image, options, colour):
     rgb = load_rgb(path, WHERE)
     assert rgb.mode == "RGB"
     assert rgb.getcolors() == [(24, colour)]
+    for fast in (True, False):
+        np.testing.assert_array_equal(load_pixels(path, WHERE, fast=fast), rgb)
+
+
+@pytest.mark.parametrize("rule", ["refuse", "apply", "ignore"])
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("PNG", {}),
+        ("PNG", {"compress_level": 0}),
+        ("JPEG", {"quality": 75}),
+        ("JPEG", {"quality": 100, "subsampling": "4:4:4"}),
+        ("JPEG", {"quality": 30, "subsampling": "4:2:2", "progressive": True}),
+        ("BMP", {}),
+    ],
+    ids=str,
+)
+def test_the_fast_decoders_agree_with_pillow_on_every_bit(tmp_path, form, options, rule):
+    path = str(tmp_path / "photo")
+    noise((61, 43)).save(path, form, **options)
+    expected = np.asarray(load_rgb(path, WHERE, rule))
+    pixels = load_pixels(path, WHERE, rule, fast=True)
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
+    assert pixels.flags.writeable
+    (tmp_path / "cut").write_bytes((tmp_path / "photo").read_bytes()[:-60])
+    with pytest.raises(RecordError, match="cannot be decoded"):
+        load_pixels(str(tmp_path / "cut"), WHERE, rule, fast=True)
+
+
+def test_ibims_photographs_are_decoded_alike(ibims):
+    for path in sorted((ibims / "rgb").iterdir())[:6]:
+        fast, slow = (load_pixels(str(path), WHERE, fast=fast) for fast in (True, False))
+        np.testing.assert_array_equal(fast, slow)
+
+
+@pytest.mark.parametrize("over", [1.1, 2.1], ids=["Pillow warns", "Pillow refuses"])
+def test_images_over_pillows_limit_are_refused(tmp_path, over):
+    limit = Image.MAX_IMAGE_PIXELS
+    path = tmp_path / "huge.bmp"
+    Image.new("RGB", (2, 2)).save(path)
+    side = int((limit * over) ** 0.5)
+    content = bytearray(path.read_bytes())
+    content[18:26] = side.to_bytes(4, "little") * 2  # the header's width and height
+    path.write_bytes(content)
+    for read in (image_size, load_rgb, lambda *a: load_pixels(*a, fast=True)):
+        with pytest.raises(RecordError, match=rf"huge.bmp has more pixels .* {limit}; scale it"):
+            read(str(path), WHERE)
 
 
 def test_floating_point_pixels_are_refused(tmp_path):
@@ -91,9 +140,10 @@ def test_files_that_hold_no_whole_image_are_refused(tmp_path, content, reason, f
     path = tmp_path / "photo"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(RecordError, match=f"^{WHERE}: .*photo.*{found}") as caught:
-        load_rgb(str(path), WHERE)
-    assert caught.value.reason == reason
+    for read in (load_rgb, lambda *a: load_pixels(*a, fast=True)):
+        with pytest.raises(RecordError, match=f"^{WHERE}: .*photo.*{found}") as caught:
+            read(str(path), WHERE)
+        assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(("form", "cut_after"), [("PNG", b"IDAT"), ("JPEG", b"\xff\xda")])
@@ -119,8 +169,10 @@ def test_turned_images(tmp_path, form, orientation):
     with Image.open(path) as stored:
         turned = ImageOps.exif_transpose(stored)
         np.testing.assert_array_equal(load_rgb(path, WHERE, "apply"), turned)
+        np.testing.assert_array_equal(load_pixels(path, WHERE, "apply", fast=True), turned)
         assert image_size(path, WHERE, "apply") == turned.size
         np.testing.assert_array_equal(load_rgb(path, WHERE, "ignore"), stored)
+        np.testing.assert_array_equal(load_pixels(path, WHERE, "ignore", fast=True), stored)
         assert image_size(path, WHERE, "ignore") == (60, 40)
 
 

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from depthlm_plugin import DepthSamples
+from depthlm_plugin import Camera, DepthSamples
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import DepthLMError, RecordError
+from depthlm_plugin.lens import Lens
 from depthlm_plugin.records import check_record, parse_row, read_rows
 
 MALFORMED, INTRINSICS = "malformed record", "bad intrinsics"
 OUTSIDE, DEPTH = "pixel outside the image", "bad depth"
+DISTORTION, LENS = "bad distortion", "pixel outside the lens model"
 ROOT = "image outside its root"
 SIZE = 200, 150
 NAN, INF = math.nan, math.inf
@@ -29,6 +31,10 @@ def depth(value):
 
 def intrinsics(*values):
     return {"intrinsics": list(values)}
+
+
+def distortion(model, *values):
+    return {"distortion": {"model": model, "coefficients": list(values)}}
 
 
 # id: (the line, or changes to a good record; reason; what the message must hold)
@@ -84,6 +90,35 @@ BAD_ROWS = {
     "null for a pixel": (
         {"pixel_coords": [None, [1, 2], [3, 4]]}, MALFORMED, ["'pixel_coords' must hold numbers"]
     ),
+    "distortion with three numbers": (
+        {"distortion": [0.1, 0.2, 0.3]}, DISTORTION, ["[k1, k2, p1, p2]", "found 3 numbers"]
+    ),
+    "distortion of a rational model": (
+        distortion("opencv", *[0.1] * 8), DISTORTION, ["found 8 numbers", "undistort the pictures"]
+    ),
+    "fisheye with five numbers": (
+        distortion("fisheye", *[0.1] * 5), DISTORTION, ["[k1, k2, k3, k4]", "found 5 numbers"]
+    ),
+    "unknown lens model": (
+        distortion("fishey", *[0.1] * 4), DISTORTION, ["'fishey'", "did you mean 'fisheye'"]
+    ),
+    "null in distortion": (
+        {"distortion": [0.1, None, 0, 0]}, DISTORTION, ["expected finite", "nan"]
+    ),
+    "distortion is text": ({"distortion": "none"}, DISTORTION, ["must be [k1, ", "none"]),
+    "distortion is one number": ({"distortion": 0.1}, DISTORTION, ["found the coefficients 0.1"]),
+    "distortion too large for a float": ({"distortion": [10**400] * 4}, DISTORTION, ["must be [k"]),
+    "distortion without a model": (
+        {"distortion": {"coefficients": [0.1] * 4}}, DISTORTION, ["model None", '"fisheye"']
+    ),
+    "distortion with other keys": (
+        {"distortion": {"model": "opencv", "k": [0.1] * 4}}, DISTORTION, ["keys ['k', 'model']"]
+    ),
+    "pixel beyond the lens": (
+        pixel(196, 5) | {"distortion": [-0.5, 0, 0, 0]},
+        LENS,
+        ["point 1: pixel (196, 5) has no ray", "drop the point", "'distortion'"],
+    ),
     "image above its root": ({"image": "../a.png"}, ROOT, ["'../a.png' leaves"]),
     "image climbs out": ({"image": "/rgb/../../a.png"}, ROOT, ["leaves the image folder"]),
     "image missing": ({"image": "b.png"}, "missing image", ["'b.png'", "set media_dir"]),
@@ -113,7 +148,9 @@ def test_a_bad_record_gives_one_error_with_line_finding_and_advice(one_bad, caps
 
     skipping = DepthSamples(path, on_error="skip")
     assert skipping.counts == {reason: 1}
-    usable = [0, 1, 2] if reason in (OUTSIDE, DEPTH) else [0, 2]  # such a point is left out alone
+    usable = (
+        [0, 1, 2] if reason in (OUTSIDE, DEPTH, LENS) else [0, 2]
+    )  # such a point is left out alone
     assert [sample.question.row for sample in skipping] == usable
 
     if reason != "view too small":  # what a focal_px makes of a record is not `validate`'s question
@@ -141,6 +178,41 @@ def test_depth_kind_comes_from_the_record_or_its_dataset(make_record, own, datas
     else:
         with pytest.raises(RecordError, match=f"^a:1: .*{kind}"):
             check_record(raw, "a:1", 0, dataset)
+
+
+@pytest.mark.parametrize(
+    ("given_distortion", "lens"),
+    [
+        (None, None),
+        (..., None),
+        ([0, 0, 0, 0], None),
+        (distortion("opencv", 0, 0.0, -0.0, 0, 0)["distortion"], None),
+        ([0.1, -0.2, 0.001, 0], Lens("opencv", (0.1, -0.2, 0.001, 0))),
+        ([0.1, 0, 0, 0, 0.2], Lens("opencv", (0.1, 0, 0, 0, 0.2))),
+        (distortion("opencv", 0.1, 0, 0, 0)["distortion"], Lens("opencv", (0.1, 0, 0, 0))),
+        (distortion("fisheye", 0.1, 0, 0, 0)["distortion"], Lens("fisheye", (0.1, 0, 0, 0))),
+        # An equidistant fisheye, not a pinhole.
+        (distortion("fisheye", 0, 0, 0, 0)["distortion"], Lens("fisheye", (0, 0, 0, 0))),
+    ],
+    ids=str,
+)
+def test_the_camera_of_a_record_has_its_lens(make_record, given_distortion, lens):
+    record, problems = check_record(make_record(distortion=given_distortion), "a:1", 0, None)
+    assert problems == []
+    assert record.camera == Camera(150.0, 148.0, 99.0, 76.0, SIZE, lens)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+def test_distortion_is_read_from_every_format(tmp_path, save_rows, make_record, suffix):
+    path = tmp_path / f"r.{suffix}"
+    rows = [distortion("fisheye", 0.1, 0.2, 0.3, 0.4), {"distortion": None}]
+    save_rows(path, [make_record(**row) for row in rows])
+    cameras = [
+        check_record(parse_row(text, where), where, row, None)[0].camera
+        for row, (where, text) in enumerate(read_rows(path))
+    ]
+    expected = [Lens("fisheye", (0.1, 0.2, 0.3, 0.4)), None]
+    assert [camera.lens for camera in cameras] == expected
 
 
 def test_the_whole_image_area_is_inside(make_record):

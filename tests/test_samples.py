@@ -176,6 +176,67 @@ def test_a_view_smaller_than_a_patch_is_refused(record_folder, make_record):
         DepthSamples(path, size_multiple=0)
 
 
+@pytest.mark.parametrize("train", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("fixed_wh", [(128, 128), (336, 112), (500, 448)], ids=str)
+def test_models_of_one_size_get_views_of_that_size(record_folder, grid_record, train, fixed_wh):
+    """200x150 at f = 150 becomes 400x304 at f = 300: cropped, cropped and padded, padded."""
+    path = record_folder([grid_record])
+    options = {"train": train, "fixed_wh": fixed_wh, "points_per_record": len(GRID)} | CROPS
+    samples = DepthSamples(path, **options)
+    assert len(samples) == len(GRID)  # the window moves so that every mark fits
+    for sample in samples:
+        view = sample.view
+        assert view.size_wh == fixed_wh == sample.image.size
+        assert sample.camera.fx == sample.camera.fy == 300
+        for axis, (full, part) in enumerate(zip((400, 304), fixed_wh, strict=True)):
+            corner = (view.left, view.top)[axis]
+            if full < part:
+                assert corner == (full - part) // 2  # as much black on either side
+            else:
+                assert 0 <= corner <= full - part
+        ((x, y),) = sample.pixels
+        exact = view.pixels_from_source(sample.question.pixel)[0]
+        assert abs(exact - (x, y)).max() <= 0.5
+        if full >= part:  # a centred window where that shows the mark
+            central = (full - part) // 2
+            fits = 5 <= y + view.top - central < part - 5
+            assert (view.top == central) == fits
+
+
+def test_enlarging_beyond_the_limit_is_refused(record_folder, make_record):
+    path = record_folder([make_record()])
+    assert len(DepthSamples(path, focal_px=1000, max_upscale=6.8)) == 1
+    with pytest.raises(RecordError, match=r"enlarges the image 6.76 times.*max_upscale 6.7") as e:
+        DepthSamples(path, focal_px=1000, max_upscale=6.7)  # fy = 148
+    assert e.value.reason == "enlarged too much"
+
+
+def test_a_lens_moves_the_mark_but_not_the_answer(record_folder, make_record):
+    """The label stays the depth of the scene point that the camera saw at that pixel."""
+    pytest.importorskip("cv2", reason="undistorting needs the extra depthlm-plugin[lens]")
+    coefficients = [-0.3, 0.08, 0.001, -0.002]
+    record = make_record(pixel_coords=GRID, depth=METRES, distortion=coefficients)
+    path = record_folder([record])
+    options = {"focal_px": 300, "points_per_record": "all", "size_multiple": 4}
+    samples = DepthSamples(path, **options)
+    straight = DepthSamples(record_folder([record | {"distortion": [0, 0, 0, 0]}]), **options)
+    assert 0 < len(samples) <= len(straight) == len(GRID)
+    moved = []
+    for sample in samples:
+        source, view = sample.view.source, sample.view
+        assert source.lens is not None
+        z = METRES[sample.question.point]
+        scene = source.unproject(sample.question.pixel, z)
+        assert sample.target == pytest.approx(float(np.linalg.norm(scene)))
+        exact = view.camera.project(scene)[0]  # the view is a pinhole's
+        assert view.camera.lens is None
+        assert abs(exact - sample.pixels[0]).max() <= 0.5 + 1e-9
+        moved.append(abs(exact - (np.array(sample.question.pixel) + 0.5) * 2 + 0.5).max())
+        assert View.from_uri(sample.to_uri()).source == source
+    assert max(moved) > 5  # pixels: towards the corners
+    assert np.abs(np.asarray(samples[0].image).astype(int) - straight[0].image).max() > 50
+
+
 @pytest.mark.parametrize("focal_px", [90, 150, 420], ids=["shrunk", "about 1:1", "enlarged"])
 @pytest.mark.parametrize("train", [True, False], ids=["training", "evaluation"])
 def test_the_arrow_points_at_the_labelled_pixel_of_the_photograph(
@@ -412,4 +473,4 @@ def test_ibims_photographs_are_shown_at_the_unified_focal_length(ibims, arrow_pi
     for column, row in arrow_pixels(*sample.pixels[0]):
         expected[row, column] = (255, 0, 0)
         assert tuple(shown[row, column]) == (255, 0, 0)
-    assert np.abs(shown - expected).max() <= 1
+    assert np.abs(shown - expected).max() <= 2

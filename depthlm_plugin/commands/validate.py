@@ -11,9 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import DepthLMError, RecordError
-from ..images import load_rgb
+from ..images import check_size, load_rgb
 from ..records import check_record, find_image, parse_row, read_rows
-from ..view import check_size
 
 _SHOWN = 20  # problems printed in full; all are counted
 

@@ -17,6 +17,8 @@ from ..planning import Planner
 from ..questions import Sample
 from . import seams
 from .grids import grid_of
+from .images import views_as
+from .patches import quicken
 from .positions import with_token_types
 
 _MAX_NEW_TOKENS = 64  # the official answer takes about 40
@@ -62,7 +64,8 @@ def ask(
     parts = load_tokenizer(model_args)
     tokenizer, processor = parts["tokenizer"], parts["processor"]
     grid = grid_of(processor)
-    planner = Planner(config, "ask", (), False, grid.multiple)
+    quicken(processor)
+    planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
     samples = [planner.ask(image, camera, pixel) for pixel in pixels]
     for sample in samples:
         width, height = sample.view.size_wh
@@ -82,9 +85,11 @@ def _answer(
     sample: Sample, network: Any, chat: Any, tokenizer: Any, processor: Any, stop: list[int]
 ) -> str:
     images = [sample.to_uri()]
-    turns = chat.mm_plugin.process_messages([sample.user_turn], images, [], [], processor)
+    with views_as("blanks"):
+        turns = chat.mm_plugin.process_messages([sample.user_turn], images, [], [], processor)
     prompt, _ = chat.encode_oneturn(tokenizer, [*turns, {"role": "assistant", "content": ""}])
-    seen = chat.mm_plugin.get_mm_inputs(images, [], [], [1], [0], [0], [prompt], processor)
+    with views_as("tensors"):
+        seen = chat.mm_plugin.get_mm_inputs(images, [], [], [1], [0], [0], [prompt], processor)
     inputs = {"input_ids": torch.tensor([prompt]), **seen}
     inputs = {k: v.to(network.device) if hasattr(v, "to") else v for k, v in inputs.items()}
     with torch.inference_mode():

@@ -1,79 +1,40 @@
-"""What size a model's own image processor turns an image into: it must be the size it was given."""
+"""Which sizes the loaded model's own image processor leaves alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import HostError
+from .families import FAMILIES, REFUSED, Grid, refusal
 
-
-@dataclass(frozen=True)
-class Grid:
-    """The sizes that an image processor leaves alone.
-
-    Attributes:
-        name: Class name of the image processor.
-        multiple: Patch size x merge size, pixels: both sides must be multiples of it.
-        min_pixels: Smallest area, pixels.
-        max_pixels: Largest area, pixels.
-        max_edge: Longest side, pixels, or None where only the area is limited.
-    """
-
-    name: str
-    multiple: int
-    min_pixels: int
-    max_pixels: int | None
-    max_edge: int | None = None
-
-    def problem(self, size_wh: tuple[int, int]) -> str | None:
-        """Return why the processor would resample an image of this size, or None."""
-        width, height = size_wh
-        if width % self.multiple or height % self.multiple:
-            return f"is not a multiple of {self.multiple} px"
-        if self.max_edge and max(size_wh) > self.max_edge:
-            return f"is longer than the {self.max_edge} px that {self.name} accepts"
-        if self.max_pixels and width * height > self.max_pixels:
-            return f"has more than the {self.max_pixels} pixels that {self.name} accepts"
-        if width * height < self.min_pixels:
-            return f"has fewer than the {self.min_pixels} pixels that {self.name} enlarges to"
-        return None
+__all__ = ["Grid", "family_of", "grid_of"]
 
 
 def grid_of(processor: Any) -> Grid:
     """Return the grid of a loaded processor.
 
     Raises:
-        HostError: For a family whose resampling is not known: its focal length cannot be vouched
-            for.
+        HostError: For a family that cannot keep one focal length, or is not known to, and for
+            settings of a known one that would resample: its metres could not be trusted.
     """
     image_processor = getattr(processor, "image_processor", None)
-    name = type(image_processor).__name__
-    for family, make in _FAMILIES.items():
-        if name.startswith(family):
-            return make(name, image_processor, processor)
-    raise HostError(
-        f"image processor {name} is not known to keep one focal length, so its metres could not be"
-        f" trusted; supported: {', '.join(_FAMILIES)}"
-    )
+    if image_processor is None:
+        raise HostError("the model has no image processor; depth needs one that sees images")
+    name, family = type(image_processor).__name__, family_of(image_processor)
+    if family in REFUSED:
+        raise refusal(name, REFUSED[family])
+    # Not by name alone: a model's own code may call its class as transformers calls another.
+    if not type(image_processor).__module__.startswith(("transformers.", __package__)):
+        raise refusal(
+            name,
+            "its code comes with the model, not with transformers, and nobody has checked what it"
+            " does to an image",
+        )
+    if family not in FAMILIES:
+        raise refusal(name, f"it is not known; supported: {', '.join(FAMILIES)}")
+    return FAMILIES[family](name, image_processor, processor)
 
 
-def _qwen(name: str, image_processor: Any, processor: Any) -> Grid:
-    size = image_processor.size
-    return Grid(
-        name,
-        image_processor.patch_size * image_processor.merge_size,
-        size["shortest_edge"],
-        size["longest_edge"],
-    )
-
-
-def _pixtral(name: str, image_processor: Any, processor: Any) -> Grid:
-    patch = image_processor.patch_size
-    side = patch["height"] if not isinstance(patch, int) else patch
-    multiple = side * getattr(processor, "spatial_merge_size", 1)
-    # Above this edge the processor shrinks; the vision tower has no positions beyond it either.
-    return Grid(name, multiple, multiple * multiple, None, image_processor.size["longest_edge"])
-
-
-_FAMILIES = {"Qwen2VLImageProcessor": _qwen, "PixtralImageProcessor": _pixtral}
+def family_of(image_processor: Any) -> str:
+    """Return the class name without the suffix of its backend (torchvision's bears none in 5.6)."""
+    return type(image_processor).__name__.removesuffix("Fast").removesuffix("Pil")

@@ -5,30 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any
 
+import torch
 from PIL import Image
 
 from ..errors import ConfigError
-from ..view import SCHEME, View, uri_fields
+from ..view import SCHEME, View, uri_fields, window_size
 
-_counting: ContextVar[bool] = ContextVar("depthlm_counting_tokens", default=False)
+_AS: ContextVar[str] = ContextVar("depthlm_open_views_as", default="pictures")
 
 
 @contextmanager
-def counting_tokens() -> Iterator[None]:
-    """Within this, views open as blank images of their size: token counts need no pixels."""
-    token = _counting.set(True)
+def views_as(what: str) -> Iterator[None]:
+    """Within this, views open as something else than Pillow pictures.
+
+    `tensors` (3, H, W) of pixels, 8-bit: what image processors make of a picture first, without
+    making the picture. `blanks`: such tensors, black, without opening a file. `shapes`: the same on
+    torch's meta device, without pixels.
+    """
+    token = _AS.set(what)
     try:
         yield
     finally:
-        _counting.reset(token)
-
-
-@lru_cache(maxsize=64)
-def _blank(size_wh: tuple[int, int]) -> Image.Image:
-    return Image.new("RGB", size_wh)
+        _AS.reset(token)
 
 
 def is_view(image: object) -> bool:
@@ -38,32 +39,50 @@ def is_view(image: object) -> bool:
 
 def regularize_images_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return `_regularize_images`, rendering views and refusing to let them be resized."""
+    kept_as_is: set[Any] = set()
 
     @wraps(original)
     def _regularize_images(self: Any, images: list[Any], **kwargs: Any) -> Any:
         if not any(map(is_view, images)):
             return original(self, images, **kwargs)
-        views = {index: View.from_uri(im) for index, im in enumerate(images) if is_view(im)}
-        opened = list(images)
-        for index, view in views.items():
-            if _counting.get():
-                opened[index] = _blank(view.size_wh)
-            else:
-                opened[index] = view.render(_where(images[index]))
-        result = original(self, opened, **kwargs)
-        for index, view in views.items():
-            size_wh = result["images"][index].size
-            if size_wh != view.size_wh:
-                width, height = view.size_wh
-                raise ConfigError(
-                    f"depthlm: LLaMA-Factory resized a {width}x{height} view to"
-                    f" {size_wh[0]}x{size_wh[1]}, which changes its focal length and so the metres;"
-                    f" set image_max_pixels to {width * height} or more and image_min_pixels to"
-                    f" {width * height} or less"
-                )
-        return result
+        opened = []
+        for image in images:
+            if not is_view(image):
+                opened += original(self, [image], **kwargs)["images"]
+                continue
+            size_wh = window_size(image)
+            key = (type(self), size_wh, *kwargs.items())
+            if key not in kept_as_is:
+                (blank,) = original(self, [Image.new("RGB", size_wh)], **kwargs)["images"]
+                _refuse_resizing(size_wh, blank.size)
+                kept_as_is.add(key)
+            opened.append(_open(image, size_wh))
+        return {"images": opened}
 
     return _regularize_images
+
+
+def _open(uri: str, size_wh: tuple[int, int]) -> Any:
+    width, height = size_wh
+    if _AS.get() == "shapes":
+        return torch.empty((3, height, width), dtype=torch.uint8, device="meta")
+    if _AS.get() == "blanks":
+        return torch.zeros((3, height, width), dtype=torch.uint8)
+    view = View.from_uri(uri)
+    if _AS.get() == "pictures":
+        return view.render(_where(uri))
+    return torch.from_numpy(view.pixels(_where(uri))).permute(2, 0, 1)
+
+
+def _refuse_resizing(size_wh: tuple[int, int], resized_wh: tuple[int, int]) -> None:
+    if resized_wh != size_wh:
+        width, height = size_wh
+        raise ConfigError(
+            f"depthlm: LLaMA-Factory resized a {width}x{height} view to"
+            f" {resized_wh[0]}x{resized_wh[1]}, which changes its focal length and so the metres;"
+            f" set image_max_pixels to {width * height} or more and image_min_pixels to"
+            f" {width * height} or less"
+        )
 
 
 def _where(uri: str) -> str:

@@ -1,17 +1,14 @@
-"""Loading depth datasets: records to samples, and the checks before they are tokenised."""
+"""Loading depth datasets: records to samples, and samples to tokens."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset, Features, Sequence, Value
 from datasets.exceptions import DatasetGenerationError
 from llamafactory.data import converter as lf_converter
@@ -19,17 +16,17 @@ from llamafactory.data import data_utils
 from llamafactory.data.parser import get_dataset_list
 from llamafactory.extras import logging
 
-from ..errors import ConfigError, DepthLMError
+from ..errors import DepthLMError
 from ..planning import REDRAWN
 from ..records import read_rows
-from ..view import View
+from .checking import check_views
 from .converter import SKIPPED, total
-from .images import counting_tokens, is_view
+from .counting import ShortRuns, SizedProcessor, repeated_tokens
+from .images import views_as
 from .runs import FORMATTING, Run
 
 logger = logging.get_logger("llamafactory.depthlm")
 
-_TEXT_MARGIN = 16  # tokens: answers differ by a few digits
 _TURN = [{"role": Value("string"), "content": Value("string")}]
 _ALIGNED = Features(
     {
@@ -182,70 +179,13 @@ def get_preprocessed_dataset_with(original: Callable[..., Any]) -> Callable[...,
         run: Run | None = getattr(data_args, "depthlm_run", None)
         if run is None or dataset is None:
             return original(dataset, *args, is_eval=is_eval)
-        _check_views(dataset, run, data_args, template, tokenizer, processor)
-        with counting_tokens():
+        uri = check_views(dataset, run, data_args, template, tokenizer, processor)
+        if uri is None:
+            return original(dataset, *args, is_eval=is_eval)
+        with views_as("shapes"):
+            sized = SizedProcessor(processor)
+            tokens = repeated_tokens(template.mm_plugin, uri, tokenizer, sized)
+            args = (data_args, training_args, stage, template, ShortRuns(tokenizer, tokens), sized)
             return original(dataset, *args, is_eval=is_eval)
 
     return _get_preprocessed_dataset
-
-
-def _check_views(
-    dataset: Dataset, run: Run, data_args: Any, template: Any, tokenizer: Any, processor: Any
-) -> None:
-    """Refuse settings under which the host would shrink an image or cut off a sample."""
-    row_of_size: dict[tuple[int, int], int] = {}
-    for index, images in enumerate(dataset["_images"]):
-        for image in filter(is_view, images or ()):
-            row_of_size.setdefault(View.from_uri(image).size_wh, index)
-    if not row_of_size:
-        return
-    by_area = sorted(row_of_size, key=math.prod)
-    smallest, largest = by_area[0], by_area[-1]
-    problems = []
-    for name, size, fits in (
-        ("image_max_pixels", largest, math.prod(largest) <= processor.image_max_pixels),
-        ("image_min_pixels", smallest, math.prod(smallest) >= processor.image_min_pixels),
-    ):
-        if not fits:
-            problems.append(
-                f"a view has {size[0]}x{size[1]} = {math.prod(size)} pixels, but {name} is"
-                f" {getattr(processor, name)}: LLaMA-Factory would resample it and change the focal"
-                f" length, and so the metres; set {name}: {math.prod(size)}"
-            )
-    for size in by_area:
-        problem = run.grid.problem(size)
-        if problem:
-            problems.append(
-                f"a view of {size[0]}x{size[1]} {problem}: the model's processor would resample it"
-                " and change the focal length; change focal_px or the crop to fit"
-            )
-            break
-    if problems:
-        raise ConfigError("depthlm: " + "; ".join(problems))
-    length = _token_count(dataset[row_of_size[largest]], template, tokenizer, processor)
-    if length + _TEXT_MARGIN > data_args.cutoff_len:
-        raise ConfigError(
-            f"depthlm: a view of {largest[0]}x{largest[1]} with its question and answer takes"
-            f" {length} tokens, but cutoff_len is {data_args.cutoff_len}: image or answer would be"
-            f" cut off; set cutoff_len: {-(-(length + _TEXT_MARGIN) // 128) * 128}"
-        )
-
-
-def _token_count(row: dict[str, Any], template: Any, tokenizer: Any, processor: Any) -> int:
-    turns = row["_prompt"] + row["_response"]
-    with counting_tokens(), _one_thread():
-        messages = template.mm_plugin.process_messages(turns, row["_images"], [], [], processor)
-    prompt, answer = template.encode_oneturn(tokenizer, messages, row["_system"], row["_tools"])
-    return len(prompt) + len(answer)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # LLaMA-Factory forks its tokenising workers next. A thread pool that torch has started by then
-    # is dead in the children, and they would wait for it forever.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

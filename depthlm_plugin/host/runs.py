@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from ..planning import Planner
 from . import seams
 from .grids import Grid, grid_of
+from .patches import quicken
 
 logger = logging.get_logger("llamafactory.depthlm")
 
@@ -69,6 +70,7 @@ class Run:
             train,
             self.grid.multiple,
             own.get("depth_kind"),
+            self.grid.fixed_wh,
         )
 
 
@@ -139,7 +141,9 @@ def prepare(
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
     config = resolve_config(data_args, model_args)
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
-    run = Run(config, grid_of(processor), datasets, dataset_dir, media_dir, data_args.template)
+    grid = grid_of(processor)
+    quicken(processor)
+    run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template)
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
     return run

@@ -98,6 +98,14 @@ def _images(module: ModuleType, original: Any) -> None:
     module.MMPluginMixin._regularize_images = new
 
 
+def _collator(module: ModuleType, original: Any) -> None:
+    from .collating import collate_with
+
+    new = collate_with(original)
+    new._depthlm = True  # type: ignore[attr-defined]
+    module.MultiModalDataCollatorForSeq2Seq.__call__ = new
+
+
 def _wrapped(name: str, maker: str) -> Callable[[ModuleType, Any], None]:
     """Return an `extend` that replaces function `name` by what `host.<module>:<function>` makes."""
     module_name, _, function = maker.partition(":")
@@ -126,6 +134,9 @@ _SEAMS: dict[str, list[tuple[str, tuple[str, ...], Callable[[ModuleType, Any], N
     ],
     "llamafactory.data.mm_plugin": [
         ("MMPluginMixin._regularize_images", ("self", "images"), _images)
+    ],
+    "llamafactory.data.collator": [
+        ("MultiModalDataCollatorForSeq2Seq.__call__", ("self", "features"), _collator)
     ],
     "llamafactory.data.loader": [
         (

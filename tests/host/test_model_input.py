@@ -32,6 +32,8 @@ class Loaded:
         from llamafactory.hparams import get_train_args
         from llamafactory.model import load_tokenizer
 
+        from depthlm_plugin.host.runs import prepare
+
         values = {
             "model_name_or_path": str(model),
             "template": template,
@@ -49,15 +51,28 @@ class Loaded:
         }
         model_args, data_args, training_args, *_ = get_train_args(values | extra)
         parts = load_tokenizer(model_args)
-        template_ = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
+        self.template = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
         self.tokenizer, self.processor = parts["tokenizer"], parts["processor"]
-        self.module = get_dataset(
-            template_, model_args, data_args, training_args, stage=stage, **parts
-        )
-        self._collate = SFTDataCollatorWith4DAttentionMask(template=template_, **parts)
+        self._parsed = model_args, data_args, training_args, stage
+        self.module = get_dataset(self.template, *self._parsed, **parts)
+        data_args.depthlm_run = prepare(data_args, model_args, training_args, stage, self.processor)
+        self.collate = SFTDataCollatorWith4DAttentionMask(template=self.template, **parts)
+
+    def merged(self) -> Any:
+        """The samples of the training dataset before they are tokenised."""
+        from llamafactory.data import loader
+
+        return loader._get_merged_dataset(self._parsed[1].dataset, *self._parsed)
+
+    def tokenised(self, rows: Any) -> Any:
+        from llamafactory.data import loader
+
+        _, data_args, training_args, stage = self._parsed
+        arguments = data_args, training_args, stage, self.template, self.tokenizer, self.processor
+        return loader._get_preprocessed_dataset(rows, *arguments)
 
     def batch(self, split: str, *indices: int) -> Any:
-        return self._collate([dict(self.module[split][index]) for index in indices])
+        return self.collate([dict(self.module[split][index]) for index in indices])
 
     def uris(self, split: str = "train_dataset") -> list[str]:
         return [images[0] for images in self.module[split]["images"]]

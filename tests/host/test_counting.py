@@ -1,0 +1,270 @@
+"""Tokenising without pixels gives what tokenising with them gives; batches are held to it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from types import MethodType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets.fingerprint import Hasher
+from families import FAMILIES, Family
+from PIL import Image
+
+from depthlm_plugin import Camera, View
+from depthlm_plugin.errors import HostError, RecordError
+from depthlm_plugin.host.counting import ShortRuns, SizedProcessor, TokenCheck, expanded
+from depthlm_plugin.host.grids import grid_of
+from depthlm_plugin.host.images import views_as
+from depthlm_plugin.host.patches import Qwen2VLImageProcessor, quicken
+from depthlm_plugin.view import window_size
+
+
+def _features(self: Any, *sizes: int) -> int:
+    from transformers import LlavaNextProcessor
+
+    return LlavaNextProcessor._get_number_of_features(self, *sizes)
+
+
+def _unpadded(self: Any, *sizes: int) -> Any:
+    from transformers import LlavaNextProcessor
+
+    return LlavaNextProcessor._get_unpadded_features(self, *sizes)
+
+
+def _tiles(self: Any, *numbers: Any) -> str:
+    from transformers import Llama4Processor
+
+    return Llama4Processor._prompt_split_image(self, *numbers)
+
+
+# What LLaMA-Factory's plugins ask of the processor around the image processor.
+AROUND: dict[str, dict[str, Any]] = {
+    "pixtral": {"patch_size": 16, "image_break_token": "[IMG_BREAK]", "image_end_token": "[E]"},
+    "gemma3": {"boi_token": "<boi>", "full_image_sequence": "<boi>" + "<i>" * 256},
+    "gemma3n": {
+        "boi_token": "<boi>",
+        "boa_token": "<boa>",
+        "full_image_sequence": "<boi>" + "<i>" * 256,
+        "full_audio_sequence": "<boa>",
+    },
+    "gemma4": {f"{kind}_token": kind for kind in ("boi", "eoi", "boa", "eoa", "video", "audio")}
+    | {"image_token": "<i>"},
+    "intern_vl": {"image_seq_length": 256},
+    "llava": {
+        "patch_size": 14,
+        "num_additional_image_tokens": 1,
+        "vision_feature_select_strategy": "default",
+    },
+    "paligemma": {"image_seq_length": 1024},
+    "llama4": {"patch_size": 14, "downsample_ratio": 4, "image_token": "<|image|>"}
+    | {f"{name}_token": name for name in ("start_of_img", "end_of_img", "tile", "tile_global")}
+    | {"img_patch_token": "<|patch|>"},
+}
+for alias, name in {
+    "yi_vl": "llava",
+    "video_llava": "llava",
+    "llava_next": "llava",
+    "granite3_vision": "llava",
+    "mistral_small": "pixtral",
+}.items():
+    AROUND[alias] = AROUND[name]
+
+
+def processor_of(family: Family) -> Any:
+    processor = family.processor()
+    for name, value in AROUND.get(family.templates[0], {}).items():
+        setattr(processor, name, value)
+    for method in (_features, _unpadded, _tiles):
+        real = {
+            "_features": "_get_number_of_features",
+            "_unpadded": "_get_unpadded_features",
+            "_tiles": "_prompt_split_image",
+        }[method.__name__]
+        setattr(processor, real, MethodType(method, processor))
+    processor.tokenizer = processor.feature_extractor = SimpleNamespace()
+    processor.video_processor = SimpleNamespace(merge_size=2)
+    return processor
+
+
+def uri_of(folder: Path, size_wh: tuple[int, int]) -> str:
+    path = folder / "{}x{}.png".format(*size_wh)
+    noise = np.random.default_rng(0).integers(0, 256, (*size_wh[::-1], 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    return View(str(path), Camera(500, 500, 9, 9, size_wh), 500, 0, 0, size_wh).to_uri()
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_counts_from_sizes_are_those_from_pixels(family: Family, tmp_path: Path) -> None:
+    processor = processor_of(family)
+    grid = grid_of(processor)
+    sizes = [grid.fixed_wh] if grid.fixed_wh else [(20, 12), (9, 25), (16, 16)]
+    sized = SizedProcessor(processor)
+    for size in sizes:
+        assert size is not None
+        size_wh = size if grid.fixed_wh else (size[0] * grid.multiple, size[1] * grid.multiple)
+        assert grid.problem(size_wh) is None
+        uri = uri_of(tmp_path, size_wh)
+        with views_as("tensors"):
+            with_pixels = expanded(family.plugin, uri, processor)
+        Path(View.from_uri(uri).image).unlink()
+        with views_as("shapes"):
+            assert expanded(family.plugin, uri, sized) == with_pixels
+            assert expanded(family.plugin, uri, sized) == with_pixels  # remembered
+    assert len(with_pixels) > 0 or "paligemma" in family.templates  # which puts ids before text
+
+
+@pytest.mark.parametrize("name", ["qwen", "pixtral"])
+def test_tokens_without_pixels_are_those_of_the_rendered_pictures(
+    models, data: Path, tmp_path: Path, name: str
+) -> None:
+    from test_model_input import TEMPLATES, Loaded
+
+    loaded = Loaded(models[name], data, tmp_path / "out", TEMPLATES[name], max_samples=8)
+    for row, aligned in zip(loaded.module["train_dataset"], loaded.merged(), strict=True):
+        turns = aligned["_prompt"] + aligned["_response"]
+        plugin = loaded.template.mm_plugin
+        turns = plugin.process_messages(turns, aligned["_images"], [], [], loaded.processor)
+        prompt, answer = loaded.template.encode_oneturn(loaded.tokenizer, turns)
+        assert row["input_ids"] == prompt + answer
+        assert len(prompt) > 50
+
+
+def test_no_file_is_opened_while_tokenising(models, data: Path, tmp_path: Path) -> None:
+    """Conversion reads the header of every image; then all images are gone."""
+    from test_model_input import Loaded
+
+    loaded = Loaded(models["qwen"], data, tmp_path / "out", "qwen2_vl", max_samples=6)
+    rows = loaded.merged()
+    gone = [uri.replace("/rgb/", "/gone/") for (uri,) in rows["_images"]]
+    hidden = rows.remove_columns("_images").add_column("_images", [[uri] for uri in gone])
+    tokenised = loaded.tokenised(hidden)
+    assert list(tokenised["input_ids"]) == list(loaded.module["train_dataset"]["input_ids"])
+    with pytest.raises(RecordError, match="does not exist"):
+        loaded.collate([dict(tokenised[0])])
+
+
+@pytest.fixture(scope="module")
+def tokenizer(models) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(models["qwen"])
+
+
+PAD = "<|image_pad|>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no image",
+        PAD * 12,
+        f"<|vision_start|>{PAD * 300}<|vision_end|>how far?",
+        f"{PAD} {PAD * 9}\n{PAD * 2}a {PAD}",
+        f"<|im_start|>user\n<|vision_start|>{PAD * 8}<|vision_end|>{PAD * 70}é<|im_end|>\n",
+        "",
+    ],
+)
+def test_short_runs_tokenise_as_the_tokenizer_does(tokenizer, text: str) -> None:
+    short = ShortRuns(tokenizer, (PAD,))
+    for _ in range(2):
+        assert short.encode(text, add_special_tokens=False) == tokenizer.encode(
+            text, add_special_tokens=False
+        )
+
+
+def test_a_tokenizer_that_joins_image_tokens_is_found_out(tokenizer) -> None:
+    # "a" is no special token: "aa" may be one token.
+    short = ShortRuns(tokenizer, ("in",))
+    with pytest.raises(HostError, match="does not keep image tokens apart"):
+        short.encode("within the inn", add_special_tokens=False)
+
+
+def test_what_they_remember_does_not_change_fingerprints(tokenizer, models, tmp_path) -> None:
+    from transformers import AutoProcessor
+
+    short = ShortRuns(tokenizer, (PAD,))
+    sized = SizedProcessor(AutoProcessor.from_pretrained(models["qwen"]))
+    before = Hasher.hash(short), Hasher.hash(sized)
+    short.encode(f"{PAD * 9}?", add_special_tokens=False)
+    sized.image_processor([torch.empty((3, 56, 56), dtype=torch.uint8, device="meta")])
+    assert (Hasher.hash(short), Hasher.hash(sized)) == before
+    again = pickle.loads(pickle.dumps(short))
+    assert (
+        again.encode(PAD * 9, add_special_tokens=False)
+        == [tokenizer.convert_tokens_to_ids(PAD)] * 9
+    )
+
+
+def test_a_batch_with_other_image_tokens_is_refused(models, data: Path, tmp_path: Path) -> None:
+    from test_model_input import Loaded
+
+    loaded = Loaded(models["qwen"], data, tmp_path / "out", "qwen2_vl", max_samples=2)
+    row = dict(loaded.module["train_dataset"][0])
+    token = loaded.tokenizer.convert_tokens_to_ids(PAD)
+    place = row["input_ids"].index(token)
+    for key in ("input_ids", "attention_mask", "labels"):
+        row[key] = row[key][:place] + row[key][place + 1 :]
+    count = row["input_ids"].count(token)
+    with pytest.raises(HostError, match=rf"{count} image tokens, but .* take {count + 1}:") as e:
+        loaded.collate([row])
+    assert "tokenised for another model or cut off" in str(e.value)
+    assert "ibims1.jsonl" in str(e.value)
+
+
+def test_ordinary_pictures_are_none_of_the_checks_business(models) -> None:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(models["qwen"])
+    picture = Image.new("RGB", (84, 56), (9, 8, 7))
+    seen = SizedProcessor(processor).image_processor([picture], return_tensors="pt")
+    expected = processor.image_processor([picture], return_tensors="pt")
+    assert torch.equal(seen["pixel_values"], expected["pixel_values"])
+    check = TokenCheck(None, None, processor)
+    check([1, 2, 3], [], window_size)
+
+
+SIZES = [[(140, 84)], [(28, 28), (56, 140), (140, 56)], [(141, 85)], [(140, 84), (99, 30)]]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("patch", [14, 16])
+def test_quick_patches_have_the_same_bits(sizes, patch: int) -> None:
+    from transformers import Qwen2VLImageProcessor as Stock
+
+    settings = {
+        "patch_size": patch,
+        "image_mean": [0.48, 0.46, 0.41],
+        "image_std": [0.27, 0.26, 0.28],
+    }
+    stock, processor = Stock(**settings), SimpleNamespace(image_processor=Stock(**settings))
+    quicken(processor)
+    quick = processor.image_processor
+    assert type(quick) is Qwen2VLImageProcessor
+    rng = np.random.default_rng(0)
+    shapes = [(height * patch // 14, width * patch // 14, 3) for width, height in sizes]
+    noise = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
+    expected = stock([Image.fromarray(n) for n in noise], return_tensors="pt")
+    for images in (
+        [Image.fromarray(n) for n in noise],
+        [torch.from_numpy(n).permute(2, 0, 1) for n in noise],
+    ):
+        seen = quick(images, return_tensors="pt")
+        assert seen.keys() == expected.keys()
+        assert torch.equal(seen["pixel_values"], expected["pixel_values"])
+        assert torch.equal(seen["image_grid_thw"], expected["image_grid_thw"])
+
+
+def test_a_quick_processor_is_saved_under_its_own_name(models, tmp_path: Path) -> None:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(models["qwen"])
+    processor.save_pretrained(tmp_path / "before")
+    quicken(processor)
+    grid_of(processor)  # a second run in the same process
+    processor.save_pretrained(tmp_path / "after")
+    for path in sorted((tmp_path / "before").iterdir()):
+        assert (tmp_path / "after" / path.name).read_bytes() == path.read_bytes()
