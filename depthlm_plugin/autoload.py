@@ -34,17 +34,29 @@ def activate() -> None:
         return
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    sys.meta_path.insert(0, _Finder())
-    for name in sorted(WATCHED & sys.modules.keys()):
-        _install(sys.modules[name])
+    modules = [sys.modules[name] for name in sorted(WATCHED & sys.modules.keys())]
+    # One of them may be importing torch, and so us, at this moment: it is not complete yet.
+    sys.meta_path.insert(0, _Finder([m for m in modules if _is_importing(m)]))
+    for module in modules:
+        if not _is_importing(module):
+            _install(module)
 
 
 class _Finder:
-    """Finds the watched modules as usual, and adds a step after their execution."""
+    """Finds the watched modules as usual, and adds a step after their execution.
+
+    `unfinished` are modules whose execution had begun before; they get theirs at the next import.
+    """
+
+    def __init__(self, unfinished: list[ModuleType]) -> None:
+        self._unfinished = unfinished
 
     def find_spec(
         self, name: str, path: Any = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        for module in [m for m in self._unfinished if not _is_importing(m)]:
+            self._unfinished.remove(module)
+            _install(module)
         if name not in WATCHED:
             return None
         for finder in sys.meta_path:
@@ -55,6 +67,10 @@ class _Finder:
                 _extend(spec)
                 return spec
         return None
+
+
+def _is_importing(module: ModuleType) -> bool:
+    return bool(getattr(module.__spec__, "_initializing", False))
 
 
 def _extend(spec: ModuleSpec) -> None:

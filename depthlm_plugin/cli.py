@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_records(validate)
     validate.add_argument("--json", action="store_true", help="print the counts as JSON")
+    validate.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: as many as cores, up to 32)"
+    )
     validate.set_defaults(module="commands.validate")
 
     render = commands.add_parser(
@@ -67,14 +70,77 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--row", type=int, required=True, help="record, from 0")
     render.add_argument("--point", type=int, required=True, help="point of the record, from 0")
     render.add_argument("--out", required=True, help="image file to write (.png)")
-    render.add_argument("--focal", type=float, default=1000.0, help="focal_px (default: 1000)")
-    render.add_argument("--train", action="store_true", help="with the training crop")
-    render.add_argument("--label", default="distance", help="distance (default) or z")
-    render.add_argument("--prompt", default="official", help="template (default: official)")
-    render.add_argument(
-        "--size-multiple", type=int, default=28, help="patch x merge size of the model, pixels"
-    )
+    _add_view(render)
     render.set_defaults(module="commands.render")
+
+    preview = commands.add_parser(
+        "preview",
+        help="write a contact sheet of what the model sees",
+        description="Each tile shows one sample: the view made small, its mark in full size and"
+        " enlarged, question and answer. Prints one JSON object: out, size_wh, and of each tile"
+        " row, where, image, point, size_wh, pixel, target, unit, question, answer and the box"
+        " [left, top, right, bottom] of the small view in the sheet.",
+    )
+    _add_records(preview)
+    preview.add_argument("--out", required=True, help="image file to write (.png)")
+    preview.add_argument(
+        "--count", type=int, default=12, help="rows, evenly spaced (default: %(default)s)"
+    )
+    preview.add_argument("--rows", metavar="I,J,...", help="these records instead, from 0")
+    preview.add_argument("--seed", type=int, default=0, help="of points and training crops")
+    _add_view(preview)
+    preview.set_defaults(module="commands.preview")
+
+    split = commands.add_parser(
+        "split",
+        help="divide records into train and eval, no scene on both sides; or check that",
+        description="Writes NAME_train.jsonl, NAME_eval.jsonl and NAME_split.json (the groups of"
+        " each side) and prints one JSON object. The side of a group depends on its name and the"
+        " seed only: further records or files move nothing. --check prints what two finished files"
+        " share, and fails when they share anything.",
+    )
+    split.add_argument(
+        "records", nargs="?", help="a .jsonl, .json or .parquet file, or a folder of them"
+    )
+    split.add_argument("--out", help="folder to write; nothing in it is overwritten")
+    split.add_argument(
+        "--eval", type=float, default=0.1, metavar="SHARE", help="of the groups (default: 0.1)"
+    )
+    split.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
+    split.add_argument("--name", help="how the files' names begin (default: that of the records)")
+    split.add_argument("--media-dir", help="folder that image paths start from")
+    split.add_argument(
+        "--check", nargs=2, metavar=("TRAIN", "EVAL"), help="two records files to compare instead"
+    )
+    group = split.add_mutually_exclusive_group()
+    group.add_argument(
+        "--by",
+        default="scene",
+        metavar="KEY[,KEY]",
+        help="keys of the record that make a group (default: scene); of several, a combination",
+    )
+    group.add_argument(
+        "--by-folder", action="store_true", help="the image's folder makes the group"
+    )
+    group.add_argument(
+        "--by-path", metavar="REGEX", help="what its parentheses catch in the image path does"
+    )
+    split.set_defaults(module="commands.split")
+
+    shard = commands.add_parser(
+        "shard",
+        help="write records as Parquet shards: for millions of rows, read lazily",
+        description="Writes a folder of Parquet files with an index, whose single rows are quick to"
+        " reach, and prints one JSON object: out, rows, shards, bytes, removed_unfinished. Records"
+        " come back as they were.",
+    )
+    shard.add_argument("records", help="a .jsonl, .json or .parquet file, or a folder of them")
+    shard.add_argument("--out", required=True, help="folder to make")
+    shard.add_argument(
+        "--rows-per-shard", type=int, metavar="N", help="at most so many a file (default: 100000)"
+    )
+    shard.add_argument("--overwrite", action="store_true", help="replace a folder of shards")
+    shard.set_defaults(module="commands.shard")
 
     predict = commands.add_parser("predict", help="ask a trained model for the metres at points")
     predict.add_argument("image", help="a picture")
@@ -102,6 +168,16 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--media-dir", help="folder that image paths start from")
     parser.add_argument(
         "--exif-rotation", default="refuse", help="turned images: refuse (default), apply, ignore"
+    )
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--focal", type=float, default=1000.0, help="focal_px (default: 1000)")
+    parser.add_argument("--train", action="store_true", help="with the training crop")
+    parser.add_argument("--label", default="distance", help="distance (default) or z")
+    parser.add_argument("--prompt", default="official", help="template (default: official)")
+    parser.add_argument(
+        "--size-multiple", type=int, default=28, help="patch x merge size of the model, pixels"
     )
 
 

@@ -13,6 +13,7 @@ from .camera import DEPTH_KINDS
 from .errors import ConfigError, did_you_mean
 from .images import EXIF_RULES
 from .markers import MARKERS, Marker, get_marker, name_color, parse_color
+from .mixing import PRESETS
 from .prompts import load_template
 from .tasks import TASKS
 
@@ -76,8 +77,15 @@ class DepthLMConfig:
     """Points whose label is below are not asked for, metres."""
     max_depth_m: float | None = None
     """Points whose label is above are not asked for, metres; null: no limit."""
+    lazy: bool = True
+    """Make training samples where they are loaded; false: all of them beforehand, cached."""
+    mixture: str | None = None
+    """Published weights of datasets, by their names: `depthlm` or `vlm3`; null: by size, by
+    `interleave_probs`, or by the `weight` of each dataset in dataset_info.json."""
     on_error: str = "raise"
     """A record that cannot be used: `raise`, or `skip` (counted by reason and reported)."""
+    max_skipped: float = 0.05
+    """Share of skipped records at which lazy training stops, with the table of reasons."""
     exif_rotation: str = "refuse"
     """An image turned by its EXIF tag: `refuse`, `apply` or `ignore` (what intrinsics refer to)."""
     seed: int = 0
@@ -143,10 +151,16 @@ class DepthLMConfig:
         """Return the block that makes this config."""
         return asdict(self)
 
-    def save(self, folder: str | Path, template: str | None = None) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        template: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Path:
         """Write `depthlm_config.json` into a model or adapter folder; return its path.
 
-        `template` is LLaMA-Factory's chat template of the run, for those who ask the model later.
+        `template` is LLaMA-Factory's chat template of the run, for those who ask the model later;
+        `data` describes what it is trained on, for those who resume.
         """
         from . import __version__
 
@@ -155,6 +169,7 @@ class DepthLMConfig:
             "version": __version__,
             "template": template,
             "depthlm": self.to_dict(),
+            "data": data,
         }
         path = Path(folder, SAVED_AS)
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -171,6 +186,12 @@ def saved_template(folder: str | Path) -> str | None:
     """Return the chat template saved in a model or adapter folder, or None."""
     content = _saved(folder)
     return None if content is None else content.get("template")
+
+
+def saved_data(folder: str | Path) -> dict[str, Any] | None:
+    """Return the description of the training data saved in a checkpoint, or None."""
+    content = _saved(folder)
+    return None if content is None else content.get("data")
 
 
 def _saved(folder: str | Path) -> dict[str, Any] | None:
@@ -264,6 +285,12 @@ def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad 
     elif high is not None and (not _is_number(high) or high <= low):
         yield f"max_depth_m must be above min_depth_m ({low:g}) or null, found {high!r}"
     yield from _choice("on_error", config.on_error, ["raise", "skip"])
+    if not isinstance(config.lazy, bool):
+        yield f"lazy must be true or false, found {config.lazy!r}"
+    if config.mixture is not None:
+        yield from _choice("mixture", config.mixture, list(PRESETS))
+    if not _is_number(config.max_skipped) or not 0 <= config.max_skipped <= 1:
+        yield f"max_skipped must be a share from 0 to 1, found {config.max_skipped!r}"
     yield from _choice("exif_rotation", config.exif_rotation, list(EXIF_RULES))
     if isinstance(config.seed, bool) or not isinstance(config.seed, int):
         yield f"seed must be a whole number, found {config.seed!r}"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 import torchvision.io
+from numpy.typing import NDArray
 
 from .errors import RecordError
 from .markers import Pixels
@@ -20,16 +21,23 @@ from .markers import Pixels
 _SUPPORT_PX = 2  # of the bicubic filter, on either side, in the coarser of the two images
 
 
-def decode(path: str, image_format: str, where: str) -> Pixels:
+def decode(data: NDArray[np.uint8], image_format: str, path: str, where: str) -> Pixels:
     """Return the pixels (H, W, 3) of an 8-bit RGB JPEG or PNG file; equal to Pillow's.
+
+    Args:
+        data: The file's bytes.
+        image_format: `JPEG` or `PNG`.
+        path: What to call the file in errors.
+        where: File and line of its record.
 
     Raises:
         RecordError: `unreadable image`, for a damaged file.
     """
     decoders = {"JPEG": torchvision.io.decode_jpeg, "PNG": torchvision.io.decode_png}
-    data = torch.from_numpy(np.fromfile(path, dtype=np.uint8))
     try:
-        planes = decoders[image_format](data, mode=torchvision.io.ImageReadMode.RGB)
+        planes = decoders[image_format](
+            torch.from_numpy(data), mode=torchvision.io.ImageReadMode.RGB
+        )
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise RecordError(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -11,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from .camera import Camera
 from .errors import RecordError
 from .markers import Pixels
+from .storage import is_remote, open_binary, read_bytes
 
 _EXIF_ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -29,7 +34,14 @@ def image_size(path: str, where: str, exif_rotation: str = "refuse") -> tuple[in
     Raises:
         RecordError: `missing image`, `unreadable image` or `exif rotation`.
     """
-    with _open(path, where) as image:
+    if not is_remote(path):
+        return _size(path, path, where, exif_rotation)
+    with _fetching(path, where), open_binary(path) as file:
+        return _size(file, path, where, exif_rotation)
+
+
+def _size(source: str | BinaryIO, path: str, where: str, exif_rotation: str) -> tuple[int, int]:
+    with _open(source, path, where) as image:
         return _oriented_size(image, path, where, exif_rotation)
 
 
@@ -43,7 +55,11 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
         RecordError: As `image_size`; `unreadable image` for truncated data or floating-point pixels
             too.
     """
-    with _open(path, where) as image:
+    return _load_rgb(_source(path, where), path, where, exif_rotation)
+
+
+def _load_rgb(source: str | BinaryIO, path: str, where: str, exif_rotation: str) -> Image.Image:
+    with _open(source, path, where) as image:
         try:
             # Before decoding, as image_size sees it: Pillow turns a TIFF while it decodes.
             _oriented_size(image, path, where, exif_rotation)
@@ -65,15 +81,40 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
 
 def load_pixels(path: str, where: str, exif_rotation: str = "refuse", *, fast: bool) -> Pixels:
     """Return `load_rgb`'s pixels (H, W, 3); `fast` decodes plain JPEG and PNG with torchvision."""
+    source = _source(path, where)
     if fast:
-        with _open(path, where) as image:
+        with _open(source, path, where) as image:
             _oriented_size(image, path, where, exif_rotation)
             image_format = image.format if _is_plain(image) else None
         if image_format is not None:
             from .fast import decode
 
-            return decode(path, image_format, where)
-    return np.array(load_rgb(path, where, exif_rotation))
+            if isinstance(source, str):
+                data = np.fromfile(source, dtype=np.uint8)
+            else:  # torch wants bytes that it might write to
+                data = np.frombuffer(bytearray(source.getbuffer()), dtype=np.uint8)
+            return decode(data, image_format, path, where)
+    return np.array(_load_rgb(source, path, where, exif_rotation))
+
+
+def _source(path: str, where: str) -> str | BytesIO:
+    """Return what Pillow opens: a local path as it is, or a remote file's bytes."""
+    if not is_remote(path):
+        return path
+    with _fetching(path, where):
+        return BytesIO(read_bytes(path))
+
+
+@contextmanager
+def _fetching(path: str, where: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise RecordError("missing image", where, f"image {path} does not exist") from error
+    except OSError as error:
+        raise RecordError(
+            "unreadable image", where, f"{path} cannot be fetched ({error}); check the access to it"
+        ) from error
 
 
 def _is_plain(image: Image.Image) -> bool:
@@ -97,14 +138,14 @@ def check_size(size_wh: tuple[int, int], camera: Camera, path: str, where: str) 
         )
 
 
-def _open(path: str, where: str) -> Image.Image:
-    if not os.path.isfile(path):
+def _open(source: str | BinaryIO, path: str, where: str) -> Image.Image:
+    if isinstance(source, str) and not os.path.isfile(source):
         raise RecordError("missing image", where, f"image {path} does not exist")
     try:
         with warnings.catch_warnings():
             # Pillow warns over its limit and refuses over twice that.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
+            return Image.open(source)
     except UnidentifiedImageError as error:
         raise RecordError("unreadable image", where, f"{path} is not an image file") from error
     except (OSError, SyntaxError, ValueError) as error:

@@ -18,11 +18,12 @@ import numpy as np
 from .camera import Camera, as_pixel
 from .config import DepthLMConfig
 from .errors import GeometryError, RecordError
-from .images import check_size, image_size, load_rgb
+from .images import check_size, image_size
 from .markers import parse_color
 from .prompts import load_template
 from .questions import Question, Sample
 from .records import Record, check_record, find_image, parse_row
+from .rendering import source_pixels
 from .tasks import TASKS
 from .view import Mark, View
 
@@ -170,11 +171,13 @@ class Planner:
     def _check_image(self, record: Record) -> str:
         path = find_image(record.image, list(self.roots), record.where)
         rule = self.config.exif_rotation
-        if self.config.on_error == "skip":  # only decoding finds a truncated file
-            size_wh = load_rgb(path, record.where, rule).size
+        if self.config.on_error == "skip":
+            # Only decoding finds a truncated file; rendering will find the pixels decoded.
+            fast = self.config.resampling == "fast"
+            source_pixels(path, record.camera, record.where, rule, fast=fast)
         else:
             size_wh = image_size(path, record.where, rule)
-        check_size(size_wh, record.camera, path, record.where)
+            check_size(size_wh, record.camera, path, record.where)
         return path
 
     def _draw(self, record: Record, path: str, epoch: int, counts: Counter[str]) -> list[Sample]:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import storage
 from .camera import DEPTH_KINDS, Camera, Floats
 from .errors import DepthLMError, GeometryError, RecordError, did_you_mean
 from .lens import Lens
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
+UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,57 +51,88 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
 
     `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0). The text is
     not parsed yet, so that one bad line can be reported, or skipped, like any other bad record.
+    `rows.open_rows` gives the same by number. The path may be a URL that fsspec opens.
 
     Raises:
         DepthLMError: For a missing file, or one that is not a records file at all.
     """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
-        files = [file for file in files if file.name != "dataset_info.json"]
-        if not files:
-            raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
-        for file in files:
-            yield from read_rows(file)
-        return
-    if not path.is_file():
+    path = os.fspath(path)
+    if storage.is_folder(path):
+        from .rows import open_rows
+        from .shard_format import read_index
+
+        if read_index(path) is not None:
+            for where, raw in open_rows(path):
+                yield where, raw if isinstance(raw, str) else json.dumps(raw)
+            return
+    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+    for file in record_files(path):
+        check_readable(file)
+        yield from readers[os.path.splitext(file)[1]](file)
+
+
+def record_files(path: str) -> list[str]:
+    """Return the records files in a folder, in name order, or the path of a file as it is.
+
+    Raises:
+        DepthLMError: For a folder without any, or one of shards that is still being written.
+    """
+    if not storage.is_folder(path):
+        return [path]
+    names = storage.names_in(path)
+    if UNFINISHED in names:
+        raise DepthLMError(
+            f"{path} is an unfinished folder of shards: it is being written, or that was cut off;"
+            " wait for it, or run depthlm shard again"
+        )
+    names = [name for name in names if os.path.splitext(name)[1] in SUFFIXES]
+    files = [storage.join(path, name) for name in names if name != "dataset_info.json"]
+    if not files:
+        raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
+    return [found for file in files for found in record_files(file)]
+
+
+def check_readable(path: str) -> None:
+    """Refuse a path that is no file, or none of records by its suffix.
+
+    Raises:
+        DepthLMError: Says what was expected.
+    """
+    if not storage.is_file(path):
         raise DepthLMError(
             f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})"
         )
-    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
-    if path.suffix not in readers:
+    if os.path.splitext(path)[1] not in SUFFIXES:
         raise DepthLMError(f"{path}: records are {', '.join(SUFFIXES)} files")
-    yield from readers[path.suffix](path)
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8", errors="replace") as lines:
+def _read_jsonl(path: str) -> Iterator[tuple[str, str]]:
+    with storage.open_binary(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield f"{path.name}:{number}", line
+                yield f"{storage.name(path)}:{number}", line.decode(errors="replace")
 
 
-def _read_json(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DepthLMError(f"{path} is not valid JSON ({error}); is the file complete?") from error
-    if not isinstance(rows, list):
-        raise DepthLMError(f"{path}: expected a list of records")
-    for row, raw in enumerate(rows):
-        yield f"{path.name} row {row}", json.dumps(raw)
+def _read_json(path: str) -> Iterator[tuple[str, str]]:
+    from .rows import read_json
+
+    for row, raw in enumerate(read_json(path)):
+        yield f"{storage.name(path)} row {row}", json.dumps(raw)
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, str]]:
+def _read_parquet(path: str) -> Iterator[tuple[str, str]]:
     import pyarrow
-    import pyarrow.parquet
+
+    from .rows import open_parquet
+    from .shard_format import decode_records
 
     row = 0
+    file = open_parquet(path)
     try:
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
-            for raw in batch.to_pylist():
+        for batch in file.iter_batches(batch_size=1024):
+            for raw in decode_records(batch):
                 # Extra columns may hold what JSON cannot; nobody reads them back.
-                yield f"{path.name} row {row}", json.dumps(raw, default=str)
+                yield f"{storage.name(path)} row {row}", json.dumps(raw, default=str)
                 row += 1
     except (pyarrow.ArrowException, OSError) as error:
         raise DepthLMError(
@@ -280,13 +313,19 @@ def find_image(image: str, roots: list[str], where: str) -> str:
     Raises:
         RecordError: `missing image`, or `image outside its root` for a path that climbs out.
     """
-    if os.path.normpath(image).split(os.sep)[0] == "..":
+    if os.path.normpath(image).split(os.sep)[0] == ".." or storage.is_remote(image):
         raise RecordError(
-            "image outside its root", where, f"image path {image!r} leaves the image folder"
+            "image outside its root",
+            where,
+            f"image path {image!r} leaves the image folder; give paths below it, and the folder,"
+            " which may be a URL, as media_dir",
         )
     for root in roots:
-        path = os.path.join(root, image)
-        if os.path.isfile(path):
+        try:
+            path = storage.join(root, image)
+        except ValueError as error:
+            raise RecordError("image outside its root", where, f"image path {error}") from error
+        if storage.is_file(path):
             return path
     raise RecordError(
         "missing image",

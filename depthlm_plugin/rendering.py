@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from .camera import Camera
 from .images import check_size, load_pixels
 from .markers import Pixels
+from .storage import is_remote
 
 if TYPE_CHECKING:
     from .view import View
@@ -122,7 +124,7 @@ def _fast(
     full_w, full_h = view.normalised.size_wh
     if full_w * full_h > 1.5 * right * bottom or full_w * full_h * 3 > CACHE.max_bytes // 4:
         return resample(_source(view, where), scale_xy, *window)
-    key = _key(view, scale_xy)
+    key = _key(view.image, view.source, view.exif_rotation, scale_xy)
     pixels = CACHE.get(key)
     if pixels is None:
         pixels = resample(_source(view, where), scale_xy, 0, 0, full_w, full_h)
@@ -131,24 +133,36 @@ def _fast(
 
 
 def _source(view: View, where: str) -> Pixels:
-    """Return the source image (H, W, 3), its lens distortion removed; nobody may write to it."""
-    key = _key(view)
+    rule, fast = view.exif_rotation, view.resampling == "fast"
+    return source_pixels(view.image, view.source, where, rule, fast=fast)
+
+
+def source_pixels(
+    path: str, camera: Camera, where: str, exif_rotation: str, *, fast: bool
+) -> Pixels:
+    """Return a source image (H, W, 3), its lens distortion removed; nobody may write to it.
+
+    Raises:
+        RecordError: When it cannot be read, or is not of the camera's size.
+    """
+    key = _key(path, camera, exif_rotation)
     pixels = CACHE.get(key)
     if pixels is None:
-        fast = view.resampling == "fast"
-        pixels = load_pixels(view.image, where, view.exif_rotation, fast=fast)
-        check_size((pixels.shape[1], pixels.shape[0]), view.source, view.image, where)
-        if view.source.lens is not None:
+        pixels = load_pixels(path, where, exif_rotation, fast=fast)
+        check_size((pixels.shape[1], pixels.shape[0]), camera, path, where)
+        if camera.lens is not None:
             from .lens import undistort_image
 
-            pixels = undistort_image(pixels, view.source)
+            pixels = undistort_image(pixels, camera)
         CACHE.put(key, pixels)
     return pixels
 
 
-def _key(view: View, *more: object) -> object:
+def _key(path: str, *more: object) -> object:
+    if is_remote(path):
+        return path, *more  # asking a server for a date costs a request
     try:
-        status = os.stat(view.image)
+        status = os.stat(path)
     except OSError:  # loading it will say what is wrong
         return None
-    return view.image, status.st_mtime_ns, status.st_size, view.exif_rotation, view.source, *more
+    return path, status.st_mtime_ns, status.st_size, *more

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from . import storage
 from .config import DepthLMConfig
 from .errors import ConfigError
 from .planning import Planner
@@ -51,17 +52,17 @@ class DepthSamples(Sequence[Sample]):
         **config: Any,
     ) -> None:
         if isinstance(records, (str, Path)):
-            path = Path(records)
-            own_folder = path if path.is_dir() else path.parent
+            path = str(records)
+            own_folder = storage.folder_of(path)
             rows: Any = read_rows(path)
         else:
-            path, own_folder = Path("records"), Path()
+            path, own_folder = "records", "."
             rows = ((f"records[{i}]", raw) for i, raw in enumerate(records))
         if size_multiple < 1:
             raise ConfigError(f"size_multiple must be 1 or more, found {size_multiple}")
         planner = Planner(
             DepthLMConfig.from_block(config),
-            name or path.stem,
+            name or storage.stem(path),
             (str(media_dir or own_folder),),
             train,
             size_multiple,

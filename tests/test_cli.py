@@ -6,6 +6,7 @@ from PIL import Image
 
 from depthlm_plugin import DepthSamples, __version__
 from depthlm_plugin.cli import main
+from depthlm_plugin.shards import write_shards
 
 
 @pytest.mark.parametrize(
@@ -14,11 +15,22 @@ from depthlm_plugin.cli import main
         "import depthlm_plugin",
         "from depthlm_plugin.cli import main; main(['--help'])",
         "from depthlm_plugin.cli import main; main(['render', '--help'])",
+        "from depthlm_plugin.cli import main; main(['shard', '--help'])",
         "from depthlm_plugin.cli import main; main(['--version'])",
     ],
 )
 def test_importing_and_help_load_nothing_heavy(run_python, code):
-    heavy = {"numpy", "torch", "PIL", "transformers", "llamafactory", "yaml", "pyarrow", "tqdm"}
+    heavy = {
+        "numpy",
+        "torch",
+        "PIL",
+        "transformers",
+        "llamafactory",
+        "yaml",
+        "pyarrow",
+        "tqdm",
+        "fsspec",
+    }
     result = run_python(
         "import atexit, sys\n"
         f"atexit.register(lambda: print('loaded', sorted({heavy!r} & sys.modules.keys())))\n{code}"
@@ -169,3 +181,89 @@ def test_validate_needs_records(tmp_path, capsys, content, found):
     assert printed.out == ""
     assert printed.err.startswith(f"depthlm validate: {path}")
     assert found in printed.err
+
+
+def test_validate_finds_the_same_with_any_number_of_workers(record_folder, make_record, capsys):
+    # Over 64 rows, so that workers start; problems in every chunk, and more than are shown.
+    bad = {
+        5: "{",
+        64: {"image": "b.png"},
+        70: {"depth": [0, 1, -1]},
+        130: {"image": ...},
+        140: {"depth": [0, 1, 1]},
+    } | {row: {"depth_kind": "w"} for row in range(150, 180)}
+    rows = [
+        bad[row] if isinstance(bad.get(row), str) else make_record(**bad.get(row, {}))
+        for row in range(200)
+    ]
+    path = record_folder(rows)
+    write_shards([row for row in rows if isinstance(row, dict)], str(path.parent / "s"))
+    for records, reasons in ((path, 5), (path.parent / "s", 4)):
+        printed = []
+        for workers in ("1", "2", "3"):
+            options = ["--workers", workers, "--media-dir", str(path.parent), "--json"]
+            assert main(["validate", str(records), *options]) == 1
+            printed.append(capsys.readouterr())
+        assert printed[0] == printed[1] == printed[2]
+        assert len(json.loads(printed[0].out)["problems"]) == reasons
+        assert printed[0].err.splitlines()[20].startswith("... and ")
+
+
+def test_validate_reports_an_error_of_a_worker(record_folder, make_record, capsys):
+    path = record_folder([make_record()])
+    folder = path.parent / "s"
+    write_shards([make_record()] * 300, str(folder), rows_per_shard=150)
+    (folder / "00001.parquet").unlink()
+    options = ["--media-dir", str(path.parent), "--workers", "2"]
+    assert main(["validate", str(folder), *options]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"depthlm validate: {folder / '00001.parquet'} cannot be found")
+
+
+def test_validate_needs_a_worker(records, capsys):
+    assert main(["validate", str(records), "--workers", "0"]) == 1
+    assert "--workers must be 1 or more, found 0" in capsys.readouterr().err
+
+
+def test_shard_and_validate(records, capsys):
+    out = records.parent / "shards"
+    command = ["shard", str(records), "--out", str(out), "--rows-per-shard", "1"]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert summary == {
+        "out": str(out), "rows": 2, "shards": 2, "bytes": summary["bytes"],
+        "removed_unfinished": False,
+    }  # fmt: skip
+    assert summary["bytes"] == sum(path.stat().st_size for path in out.glob("*.parquet"))
+    assert printed.err.startswith("2 records in 2 shards, ")
+    assert f"set media_dir to {records.parent}" in printed.err
+    options = ["--depth-kind", "z", "--media-dir", str(records.parent), "--json"]
+    assert main(["validate", str(out), *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"records": 2, "points": 6, "problems": {}}
+
+    assert main(command) == 1
+    assert "is a finished folder of shards" in capsys.readouterr().err
+    (records.parent / "shards.partial").mkdir()
+    assert main([*command, "--overwrite"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["removed_unfinished"] is True
+    assert printed.err.startswith("removed what an interrupted run had written\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "found"),
+    [
+        ('{}\n{"a": \n', [], "records.jsonl:2: not valid JSON"),
+        ("", [], "there is no record to write"),
+        ("{}", ["--rows-per-shard", "0"], "must be 1 or more, found 0"),
+    ],
+)
+def test_shard_problems_leave_nothing_behind(tmp_path, capsys, content, options, found):
+    path = tmp_path / "records.jsonl"
+    path.write_text(content)
+    assert main(["shard", str(path), "--out", str(tmp_path / "s"), *options]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert found in printed.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["records.jsonl"]

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from itertools import islice
-from pathlib import Path
+from typing import Any
 
+from .. import storage
 from ..config import DepthLMConfig
 from ..errors import DepthLMError
 from ..planning import Planner
-from ..records import read_rows
+from ..rows import open_rows
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the image to `--out` and print its JSON object."""
     if args.row < 0 or args.point < 0:
         raise DepthLMError("--row and --point count from 0")
-    if args.size_multiple < 1:
-        raise DepthLMError("--size-multiple must be 1 or more")
-    path = Path(args.records)
-    config = DepthLMConfig.from_block(
-        {
-            "focal_px": args.focal,
-            "label": args.label,
-            "prompt": args.prompt,
-            "exif_rotation": args.exif_rotation,
-        }
-    )
-    root = args.media_dir or (path if path.is_dir() else path.parent)
-    planner = Planner(
-        config, path.stem, (str(root),), args.train, args.size_multiple, args.depth_kind
-    )
-    found = next(islice(read_rows(path), args.row, None), None)
-    if found is None:
-        raise DepthLMError(f"{path} has fewer than {args.row + 1} records; rows count from 0")
-    where, text = found
-    sample = planner.plan_point(text, where, args.row, args.point)
+    planner = make_planner(args)
+    rows = open_rows(args.records)
+    if args.row >= len(rows):
+        raise DepthLMError(
+            f"{args.records} has fewer than {args.row + 1} records; rows count from 0"
+        )
+    where, raw = rows[args.row]
+    sample = planner.plan_point(raw, where, args.row, args.point)
     try:
         sample.image.save(args.out)
     except (OSError, ValueError) as error:
@@ -53,3 +41,24 @@ def run(args: argparse.Namespace) -> int:
     }
     print(json.dumps(result))
     return 0
+
+
+def make_planner(args: argparse.Namespace, **config: Any) -> Planner:
+    """Return what decides the samples that a command's arguments (and `config`) ask for."""
+    if args.size_multiple < 1:
+        raise DepthLMError("--size-multiple must be 1 or more")
+    block = {
+        "focal_px": args.focal,
+        "label": args.label,
+        "prompt": args.prompt,
+        "exif_rotation": args.exif_rotation,
+    }
+    root = args.media_dir or storage.folder_of(args.records)
+    return Planner(
+        DepthLMConfig.from_block(block | config),
+        storage.stem(args.records),
+        (root,),
+        args.train,
+        args.size_multiple,
+        args.depth_kind,
+    )

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ..metrics import THRESHOLD
 from ..samples import DepthSamples
+from ..sheets import Sheet, Tile, fitted
 
-_TILE_PX, _TEXT_PX, _GAP_PX = 252, 44, 8
+_SHEET = Sheet(columns=4, picture_wh=(252, 252), lines=2, text_px=16)
 
 
 def prediction_sheet(
@@ -36,25 +37,13 @@ def prediction_sheet(
         points_per_record="all",
     )
     by_point = {(s.question.row, s.question.point): s for s in samples}
-    columns = 4
-    lines = -(-len(chosen) // columns)
-    cell_w, cell_h = _TILE_PX + _GAP_PX, _TILE_PX + _TEXT_PX + _GAP_PX
-    sheet = Image.new("RGB", (columns * cell_w + _GAP_PX, lines * cell_h + _GAP_PX), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=16)
-    for index, row in enumerate(chosen):
-        left = _GAP_PX + index % columns * cell_w
-        top = _GAP_PX + index // columns * cell_h
-        image = by_point[row["row"], row["point"]].image
-        image.thumbnail((_TILE_PX, _TILE_PX))
-        scale = _TILE_PX // max(image.size)
-        size = (image.width * scale, image.height * scale)
-        sheet.paste(image.resize(size, Image.Resampling.NEAREST), (left, top))
+    shown = []
+    for row in chosen:
+        picture = fitted(by_point[row["row"], row["point"]].image, _SHEET.picture_wh)
         answer = "no answer" if row["value"] is None else f"answer {row['value']:.2f} m"
         colour = "#1a7f37" if _right(row) else "#cf222e"
-        draw.text((left, top + _TILE_PX + 2), answer, fill=colour, font=font)
-        draw.text((left, top + _TILE_PX + 22), f"true {row['target']:.2f} m", "black", font)
-    return sheet
+        shown.append(Tile(picture, ((answer, colour), (f"true {row['target']:.2f} m", "black"))))
+    return _SHEET.draw(shown)
 
 
 def _right(row: dict[str, Any]) -> bool:

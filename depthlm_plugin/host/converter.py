@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,7 @@ class DepthLMConverter(DatasetConverter):
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the aligned samples of a batch of records."""
-        names = ("_prompt", "_response", "_system", "_tools", "_images", "_videos", "_audios")
-        columns: dict[str, list[Any]] = {name: [] for name in (*names, SKIPPED)}
+        columns = aligned_columns([]) | {SKIPPED: []}
         for record, where, row, epoch in zip(
             batch["record"], batch["where"], batch["row"], batch["epoch"], strict=True
         ):
@@ -55,17 +55,24 @@ class DepthLMConverter(DatasetConverter):
             notes = [_note(counts)] + [""] * (len(samples) - 1)
             # A record without samples keeps one empty row, so that its counts survive the cache.
             rows: list[Sample | None] = [*samples] or [None]
-            for sample, note in zip(rows, notes, strict=True):
-                messages = sample.messages if sample else []
-                columns["_prompt"].append(messages[:1])
-                columns["_response"].append(messages[1:])
-                columns["_system"].append("")
-                columns["_tools"].append("")
-                columns["_images"].append([sample.to_uri()] if sample else [])
-                columns["_videos"].append(None)
-                columns["_audios"].append(None)
-                columns[SKIPPED].append(note)
+            for name, values in aligned_columns(rows).items():
+                columns[name] += values
+            columns[SKIPPED] += notes
         return columns
+
+
+def aligned_columns(samples: Sequence[Sample | None]) -> dict[str, list[Any]]:
+    """Return samples as the columns that LLaMA-Factory tokenises; None becomes an empty row."""
+    messages = [sample.messages if sample else [] for sample in samples]
+    return {
+        "_prompt": [turns[:1] for turns in messages],
+        "_response": [turns[1:] for turns in messages],
+        "_system": [""] * len(samples),
+        "_tools": [""] * len(samples),
+        "_images": [[sample.to_uri()] if sample else [] for sample in samples],
+        "_videos": [None] * len(samples),
+        "_audios": [None] * len(samples),
+    }
 
 
 def _note(counts: Counter[str]) -> str:

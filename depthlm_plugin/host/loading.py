@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from llamafactory.data import data_utils
 from llamafactory.data.parser import get_dataset_list
 from llamafactory.extras import logging
 
+from .. import storage
 from ..errors import DepthLMError
 from ..planning import REDRAWN
-from ..records import read_rows
+from ..records import read_rows, record_files
 from .checking import check_views
 from .converter import SKIPPED, total
 from .counting import ShortRuns, SizedProcessor, repeated_tokens
@@ -107,19 +108,16 @@ def _report(name: str, records: int, samples: Dataset, counts: Counter[str]) -> 
     level("\n".join(lines))
 
 
-def _raw_rows(path: Path, cache_dir: str | None) -> Dataset:
+def _raw_rows(path: str, cache_dir: str | None) -> Dataset:
     """Return the records of a file as rows of JSON text, on disk and shared by all ranks.
 
     `datasets` would infer one schema from the first rows and fail, or lose keys, on later ones.
     """
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    stamps = [
-        (str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()
-    ]
+    stamps = [_stamp(file) for file in record_files(path) if storage.is_file(file)]
     try:
         return Dataset.from_generator(
             _generate,
-            gen_kwargs={"path": str(path), "stamps": stamps},
+            gen_kwargs={"path": path, "stamps": stamps},
             cache_dir=cache_dir,
             features=Features(
                 {
@@ -134,6 +132,12 @@ def _raw_rows(path: Path, cache_dir: str | None) -> Dataset:
         if isinstance(error.__cause__, DepthLMError):
             raise error.__cause__ from None
         raise
+
+
+def _stamp(file: str) -> tuple[object, ...]:
+    if storage.is_remote(file):
+        return file, storage.size_bytes(file)
+    return os.path.realpath(file), os.path.getsize(file), os.stat(file).st_mtime_ns
 
 
 def _generate(path: str, stamps: list[Any]) -> Iterator[dict[str, Any]]:

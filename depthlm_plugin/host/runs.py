@@ -13,6 +13,7 @@ from typing import Any
 
 from llamafactory.extras import logging
 
+from .. import storage
 from ..config import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig, changes, parse_block
 from ..errors import ConfigError
 from ..planning import Planner
@@ -23,7 +24,10 @@ from .patches import quicken
 logger = logging.get_logger("llamafactory.depthlm")
 
 FORMATTING = "depthlm"
-_DATASET_OPTIONS = {"depth_kind"}  # of a dataset's depthlm object, beside the keys of the block
+_DATASET_OPTIONS = {
+    "depth_kind",
+    "weight",
+}  # of a dataset's depthlm object, beside the keys of the block
 
 
 @dataclass(frozen=True)
@@ -46,22 +50,27 @@ class Run:
     media_dir: str | None
     template: str | None
 
-    def records_path(self, name: str) -> Path:
+    def records_path(self, name: str) -> str:
         """Return the records file (or folder) of a depth dataset."""
         entry = self.datasets[name]
         if "file_name" not in entry:
             raise ConfigError(
-                f"dataset {name!r}: depthlm datasets are local files; give file_name (a .jsonl,"
-                " .json or .parquet file, or a folder of them) in dataset_info.json"
+                f"dataset {name!r}: give its file_name (a .jsonl, .json or .parquet file, a folder"
+                " of them, or a URL of either) in dataset_info.json"
             )
-        return Path(self.dataset_dir, entry["file_name"])
+        file_name = str(entry["file_name"])
+        return file_name if storage.is_remote(file_name) else str(Path(self.dataset_dir, file_name))
+
+    def trains_on(self, dataset: list[str] | None) -> bool:
+        """Return whether any of these datasets holds depth data."""
+        return not self.datasets.keys().isdisjoint(dataset or [])
 
     def planner(self, name: str, *, train: bool) -> Planner:
         """Return what decides the samples of one dataset, for training or for evaluation."""
         options = dict(self.datasets[name].get("depthlm") or {})
         own = {key: options.pop(key) for key in _DATASET_OPTIONS & options.keys()}
         path = self.records_path(name)
-        folders = [self.media_dir, path if path.is_dir() else path.parent, self.dataset_dir]
+        folders = [self.media_dir, storage.folder_of(path), self.dataset_dir]
         roots = dict.fromkeys(str(folder) for folder in folders if folder)
         return Planner(
             self.config.for_dataset(options, name),
@@ -74,8 +83,8 @@ class Run:
         )
 
 
-def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
-    """Return the `dataset_info.json` entries of the run's datasets with `formatting: depthlm`."""
+def dataset_info(data_args: Any) -> dict[str, dict[str, Any]]:
+    """Return the `dataset_info.json` entries of the run's datasets, those that it has."""
     info = data_args.dataset_dir
     if isinstance(info, str):
         try:
@@ -83,7 +92,12 @@ def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
         except (OSError, ValueError):  # absent or broken: LLaMA-Factory says so itself
             return {}
     names = [*(data_args.dataset or []), *(data_args.eval_dataset or [])]
-    entries = {name: info[name] for name in names if isinstance(info.get(name), dict)}
+    return {name: info[name] for name in names if isinstance(info.get(name), dict)}
+
+
+def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
+    """Return the `dataset_info.json` entries of the run's datasets with `formatting: depthlm`."""
+    entries = dataset_info(data_args)
     return {name: e for name, e in entries.items() if e.get("formatting") == FORMATTING}
 
 
@@ -182,11 +196,24 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         if run is not None:
             data_args = copy.copy(data_args)
             data_args.depthlm_run = run
-        module = original(
-            template, model_args, data_args, training_args, stage, tokenizer, processor
-        )
-        if run is not None and stage == "sft":
-            module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
+        parts = tokenizer, processor
+        if run is None or stage != "sft":
+            return original(template, model_args, data_args, training_args, stage, *parts)
+        samples = None
+        if run.config.lazy and training_args.do_train and run.trains_on(data_args.dataset):
+            from .lazy import lazy_samples
+
+            args = template, model_args, data_args, training_args, *parts
+            samples = lazy_samples(original, run, *args)
+            data_args = copy.copy(data_args)
+            data_args.dataset = None
+        if samples is None or data_args.eval_dataset is not None:
+            module = original(template, model_args, data_args, training_args, stage, *parts)
+        else:
+            module = {}
+        if samples is not None:
+            module["train_dataset"] = samples
+        module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
         return module
 
     return get_dataset

@@ -22,6 +22,7 @@ from transformers.trainer_utils import PredictionOutput
 from ..predictions import SIDECAR, Prediction, score_rows, write_sidecar
 from ..questions import Question
 from .images import is_view
+from .lazy import EpochSampler, LazySamples
 from .positions import with_token_types
 from .runs import Run
 
@@ -46,7 +47,15 @@ def trainer_on(base: Any) -> Any:
             super()._save(output_dir, state_dict=state_dict)
             if self._depthlm_run is not None:
                 run = self._depthlm_run
-                run.config.save(output_dir or self.args.output_dir, run.template)
+                lazy = isinstance(self.train_dataset, LazySamples)
+                data = self.train_dataset.description() if lazy else None
+                run.config.save(output_dir or self.args.output_dir, run.template, data)
+
+        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(self.train_dataset, LazySamples):
+                return super()._get_train_sampler(*args, **kwargs)
+            self.train_dataset.shuffled(not self.finetuning_args.disable_shuffling)
+            return EpochSampler(self.train_dataset)
 
         def _get_eval_sampler(self, eval_dataset: Any) -> Any:
             if self._depthlm_run is None:

@@ -5,6 +5,7 @@ The stock side gets every advantage: the same pictures, rendered beforehand and 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -17,9 +18,10 @@ from typing import Any
 import pytest
 import torch
 from test_render_speed import photographs
-from timing import compare
+from timing import compare, cpu_s
 
 from depthlm_plugin import View, rendering
+from depthlm_plugin.images import load_pixels
 
 os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="depthlm-hf-"))
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -109,7 +111,7 @@ def hosts(ibims: Path, tmp_path_factory: pytest.TempPathFactory, rounds: int) ->
         },
     }  # fmt: skip
     (folder / "dataset_info.json").write_text(json.dumps(info))
-    ours = Host(folder, model, "records", depthlm={"points_per_record": each})
+    ours = Host(folder, model, "records", depthlm={"points_per_record": each, "lazy": False})
     args = ours.data_args, ours.model_args, ours.training_args
     ours.data_args.depthlm_run = prepare(*args, "sft", ours.parts["processor"])
     pictures = []
@@ -163,6 +165,40 @@ def test_collating(hosts: tuple[Host, Host], rounds: int, report: Callable[[str]
         lambda: collate(ours, our_rows),
     )
     report(row)
+
+
+def test_lazy_loading(hosts: tuple[Host, Host], rounds: int, report: Callable[[str], None]) -> None:
+    """The whole loader, from the row on disk; the stock side was tokenised beforehand."""
+    from llamafactory.data import get_dataset
+
+    stock, ours = hosts
+    count = 24
+    their_rows = list(stock.tokenised(stock.merged().select(range(0, count * 11, 11))))
+    data_args = copy.copy(ours.data_args)
+    data_args.depthlm = {}
+    args = ours.template, ours.model_args, data_args, ours.training_args
+    samples = get_dataset(*args, "sft", **ours.parts)["train_dataset"]
+
+    def theirs() -> None:
+        for row in their_rows:
+            stock.collate([dict(row)])
+
+    def lazy() -> None:
+        for index in range(count):
+            rendering.CACHE.clear()
+            ours.collate([samples[index]])
+
+    def decode_only() -> None:
+        for index in range(count):
+            rendering.CACHE.clear()
+            view = View.from_uri(samples[index]["images"][0])
+            load_pixels(view.image, "", fast=True)
+
+    report(compare("whole loader: row on disk to `pixel_values`", rounds, count, theirs, lazy))
+    plans = cpu_s(lambda: [samples[index] for index in range(count)]) / count
+    decoding = cpu_s(decode_only) / count - plans
+    parts = f"plan and tokens {1e3 * plans:.2f} ms, decoding {1e3 * decoding:.2f} ms"
+    report(f"| of that: {parts} | | | | |")
 
 
 MEMORY = """

@@ -49,7 +49,10 @@ class Loaded:
             "report_to": "none",
             "depthlm": SMALL,
         }
-        model_args, data_args, training_args, *_ = get_train_args(values | extra)
+        values |= extra
+        block = {"lazy": False} | (values["depthlm"] or {})  # all samples, to look at
+        values["depthlm"] = block
+        model_args, data_args, training_args, *_ = get_train_args(values)
         parts = load_tokenizer(model_args)
         self.template = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
         self.tokenizer, self.processor = parts["tokenizer"], parts["processor"]

@@ -1,0 +1,147 @@
+"""`depthlm preview`: a contact sheet of what the model sees, is asked and shall answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from ..errors import DepthLMError
+from ..questions import Sample
+from ..rows import Rows, open_rows
+from ..sheets import GAP_PX, Sheet, Tile, enlarged, fitted
+from .render import make_planner
+
+_PICTURE_WH = 384, 288
+_DETAIL_PX = 140  # side of the two details beside the picture
+_TIMES = 5  # enlargement of the second one: 28 pixels of the view
+_FRAME = "#ffd400", "black"
+_QUESTION_LINES, _ANSWER_LINES, _MOST_TILES = 2, 2, 200
+_SHEET = Sheet(
+    columns=3,
+    picture_wh=(_PICTURE_WH[0] + GAP_PX + _DETAIL_PX + 2 * GAP_PX, _PICTURE_WH[1]),
+    lines=3 + _QUESTION_LINES + _ANSWER_LINES,  # the last is empty
+    text_px=13,
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the sheet to `--out` and print one JSON object: what each tile shows, and where."""
+    path, out = args.records, Path(args.out)
+    planner = make_planner(args, seed=args.seed)
+    if out.suffix.lower() not in Image.registered_extensions():
+        raise DepthLMError(f"cannot write {out}: expected the name of an image file, as sheet.png")
+    rows = open_rows(path)
+    chosen = _rows_of(args.rows) if args.rows else _spread(path, rows, args.count)
+    if max(chosen) >= len(rows):
+        raise DepthLMError(f"{path} has fewer than {max(chosen) + 1} records; rows count from 0")
+    tiles, shown = [], []
+    for index, row in enumerate(tqdm(chosen, unit="tile", disable=None, delay=2, file=sys.stderr)):
+        where, raw = rows[row]
+        sample = planner.plan(raw, where, row)[0][0]
+        picture, box = _picture(sample)
+        left, top = _SHEET.corner(index)
+        tiles.append(Tile(picture, _caption(sample)))
+        shown.append(_described(sample) | {"box": [left, top, left + box[0], top + box[1]]})
+    sheet = _SHEET.draw(tiles)
+    try:
+        sheet.save(out)
+    except (OSError, ValueError) as error:
+        raise DepthLMError(f"cannot write {out}: {error}") from error
+    print(f"{len(tiles)} of the rows of {path}: {out}", file=sys.stderr)
+    print(json.dumps({"out": str(out), "size_wh": list(sheet.size), "tiles": shown}))
+    return 0
+
+
+def _rows_of(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise DepthLMError(f"--rows are numbers from 0 with commas, as 0,5,9; found {text!r}")
+    return _not_too_many([int(part) for part in parts])
+
+
+def _spread(path: str, rows: Rows, count: int) -> list[int]:
+    """Return up to `count` row numbers, evenly spaced over the records."""
+    if count < 1:
+        raise DepthLMError(f"--count must be 1 or more, found {count}")
+    if not len(rows):
+        raise DepthLMError(f"{path} holds no record")
+    tiles = min(count, len(rows))
+    return _not_too_many([index * len(rows) // tiles for index in range(tiles)])
+
+
+def _not_too_many(rows: list[int]) -> list[int]:
+    if len(rows) > _MOST_TILES:
+        raise DepthLMError(f"a sheet has room for {_MOST_TILES} tiles; {len(rows)} were asked for")
+    return rows
+
+
+def _picture(sample: Sample) -> tuple[Image.Image, tuple[int, int]]:
+    """Return the view made small beside its mark in full size and enlarged; the view's size there.
+
+    The frame in the small view is what the first detail shows.
+    """
+    view = sample.image
+    result = Image.new("RGB", _SHEET.picture_wh, "white")
+    small = fitted(view, _PICTURE_WH)
+    result.paste(small, (0, 0))
+    draw = ImageDraw.Draw(result)
+    for pixel in sample.pixels:
+        box = _around(view, pixel, _DETAIL_PX)
+        x0, x1 = (edge * small.width // view.width for edge in box[::2])
+        y0, y1 = (edge * small.height // view.height for edge in box[1::2])
+        for inset, color in enumerate(_FRAME):
+            if min(x1 - x0, y1 - y0) <= 2 * inset:  # a sliver of a view leaves no room for it
+                continue
+            draw.rectangle((x0 + inset, y0 + inset, x1 - 1 - inset, y1 - 1 - inset), outline=color)
+    left = _PICTURE_WH[0] + GAP_PX
+    pixel = sample.pixels[0]
+    result.paste(view.crop(_around(view, pixel, _DETAIL_PX)), (left, 0))
+    detail = enlarged(view.crop(_around(view, pixel, _DETAIL_PX // _TIMES)), _TIMES)
+    result.paste(detail, (left, _DETAIL_PX + GAP_PX))
+    return result, small.size
+
+
+def _around(view: Image.Image, pixel: tuple[int, int], side: int) -> tuple[int, int, int, int]:
+    """Return the box of that side around a pixel, moved or cut to lie inside the view."""
+    width, height = min(side, view.width), min(side, view.height)
+    left = min(max(pixel[0] - side // 2, 0), view.width - width)
+    top = min(max(pixel[1] - side // 2, 0), view.height - height)
+    return left, top, left + width, top + height
+
+
+def _described(sample: Sample) -> dict[str, Any]:
+    user, assistant = sample.messages
+    return {
+        "row": sample.question.row,
+        "where": sample.where,
+        "image": sample.question.image,
+        "point": sample.question.point,
+        "size_wh": list(sample.view.size_wh),
+        "pixel": list(sample.pixels[0]),
+        "target": sample.target,
+        "unit": sample.unit,
+        "question": user["content"].removeprefix("<image>"),
+        "answer": assistant["content"],
+    }
+
+
+def _caption(sample: Sample) -> tuple[tuple[str, str], ...]:
+    shown = _described(sample)
+    (width, height), (x, y) = shown["size_wh"], shown["pixel"]
+    numbers = (
+        f"point {shown['point']} at ({x}, {y}) in {width}x{height}, f {sample.camera.fx:g}:"
+        f" {shown['target']:.4g} {shown['unit']}"
+    )
+    title = _SHEET.shortened(f"row {shown['row']}  {shown['image']}", start=True)
+    return (
+        (title, "black"),
+        (numbers, "#57606a"),
+        *((line, "#0550ae") for line in _SHEET.wrapped(shown["question"], _QUESTION_LINES)),
+        *((line, "#1a7f37") for line in _SHEET.wrapped(shown["answer"], _ANSWER_LINES)),
+    )
