@@ -25,7 +25,7 @@ from .records import check_readable, record_files
 from .shard_format import Shard, decode_records, fingerprint, read_index
 
 T = TypeVar("T")
-_GROUP_BYTES = 32 * 2**20  # of decoded row groups that a process keeps, if they are more than one
+_GROUP_BYTES = 8 * 2**20  # random access seldom meets a group again; sequential access needs one
 
 
 class Rows(ABC):

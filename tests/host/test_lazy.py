@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_tools import SMALL, run
+import torch
+from host_tools import SMALL, losses, run
 from PIL import Image
 from test_model_input import Loaded
 
+from depthlm_plugin import View
 from depthlm_plugin.config import DepthLMConfig
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.host.lazy import EpochSampler, LazySamples
@@ -24,8 +26,6 @@ from depthlm_plugin.questions import Question
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    import torch
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -108,6 +108,47 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_sees(
         uris = [n[0][0] for seen in ranks for notes, _ in seen["0"][0][epoch] for n in notes]
         assert {Question.from_uri(uri).row for uri in uris} == set(range(46))
         assert len(set(uris)) == 46
+
+
+def test_rays_workers_train_as_torchruns_processes_do(models, data: Path, tmp_path: Path) -> None:
+    """The first loss of two ranks with one sample each, in Ray's actors and under torchrun."""
+    pytest.importorskip("ray", reason="LLaMA-Factory's Ray mode needs ray")
+    values = {
+        "model_name_or_path": str(models["qwen"]),
+        "template": "qwen2_vl",
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "dataset": "ibims1",
+        "dataset_dir": str(data),
+        "cutoff_len": 4096,
+        "max_steps": 2,
+        "logging_steps": 1,
+        "per_device_train_batch_size": 1,
+        "use_cpu": True,
+        "ddp_backend": "gloo",
+        "report_to": "none",
+        "depthlm": SMALL,
+    }
+    curves = []
+    for name in ("ray", "torchrun"):
+        out = tmp_path / name
+        arguments = tmp_path / f"{name}.yaml"  # which JSON is
+        arguments.write_text(json.dumps(values | {"output_dir": str(out)}))
+        if name == "ray":
+            command = [sys.executable, str(Path(__file__).with_name("ray_run.py"))]
+            result = run([*command, str(arguments)], OMP_NUM_THREADS="1")
+        else:
+            result = run(
+                ["llamafactory-cli", "train", str(arguments)],
+                FORCE_TORCHRUN="1",
+                NPROC_PER_NODE="2",
+                OMP_NUM_THREADS="1",
+            )
+        assert result.returncode == 0, result.stderr[-3000:]
+        curves.append(losses(out))
+    assert list(curves[0]) == [1, 2]
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 
 
 @pytest.fixture
@@ -238,6 +279,25 @@ def test_a_run_is_not_resumed_on_other_data(load, mixed_dir: Path, tmp_path: Pat
     (mixed_dir / "a.jsonl").write_text("\n".join(rows[:3]) + "\n")
     with pytest.raises(ConfigError, match=r"cannot resume .*'samples': 4.*now.*'samples': 3"):
         load(mixed_dir, dataset="a,b", resume_from_checkpoint=str(checkpoint))
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_records_and_images_may_be_behind_a_url(load, data: Path, tmp_path, lazy: bool) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    url = f"file://{data.resolve()}/a.jsonl"
+    entry = {"file_name": url, "formatting": "depthlm", "depthlm": {"depth_kind": "z"}}
+    (folder / "dataset_info.json").write_text(json.dumps({"a": entry}))
+    here, there = (
+        load(place, {"lazy": lazy}, dataset="a").module["train_dataset"] for place in (data, folder)
+    )
+    loaded = load(folder, {"lazy": lazy}, dataset="a")
+    for index in range(4):
+        assert there[index]["input_ids"] == here[index]["input_ids"]
+        (uri,) = there[index]["images"]
+        assert View.from_uri(uri).image.startswith("file://")
+        pixels = [loaded.collate([dict(rows[index])])["pixel_values"] for rows in (here, there)]
+        assert torch.equal(*pixels)
 
 
 def test_evaluation_data_is_prepared_as_before(load) -> None:
