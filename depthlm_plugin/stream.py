@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 from .errors import ConfigError, DepthLMError
@@ -9,6 +10,8 @@ from .mixing import Permutation, seed_of
 from .planning import Planner
 from .questions import Sample
 from .rows import Rows
+
+_log = logging.getLogger(__name__)
 
 _ATTEMPTS = 20  # records in a row that cannot be used, before something else must be wrong
 _PATIENCE = 10  # skipped records before their share is looked at
@@ -83,6 +86,8 @@ class SampleStream:
         self.counts += counts
         self.counts["records skipped"] += 1
         skipped, limit = self.counts["records skipped"], self.planner.config.max_skipped
+        if skipped & (skipped - 1) == 0:  # the first, second, fourth, ...: logs stay short
+            _log.warning(self._report("records were skipped in this process"))
         if skipped >= _PATIENCE and skipped > limit * self.looked_at:
             raise DepthLMError(
                 self._report(f"more than max_skipped ({limit:g}) of the records cannot be used")

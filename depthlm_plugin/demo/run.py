@@ -113,7 +113,9 @@ def _common(model: Path, data: Path) -> dict[str, Any]:
 
 
 def _training(model: Path, data: Path, seed: int) -> dict[str, Any]:
-    return _common(model, data) | {
+    common = _common(model, data)
+    common["depthlm"] |= {"points_per_record": POINTS}
+    return common | {
         "do_train": True,
         "dataset": "train",
         "freeze_vision_tower": False,  # weights are random: everything has to learn

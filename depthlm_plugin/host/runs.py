@@ -143,7 +143,9 @@ def prepare(
     if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
         problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
     if data_args.streaming:
-        problems.append("streaming cannot be used with depth data; remove it")
+        problems.append(
+            "streaming cannot be used with depth data; remove it: lazy training needs no preparation"
+        )
     if data_args.val_size > 1e-6:
         problems.append(
             "val_size would evaluate on training crops of the same scenes; give an eval_dataset"
@@ -179,6 +181,18 @@ def _check_resume(run: Run, training_args: Any) -> None:
         )
 
 
+def _refuse_weights(run: Run, data_args: Any) -> None:
+    """Refuse weights that only lazy training would obey."""
+    info = dataset_info(data_args)
+    weighted = [n for n, entry in info.items() if "weight" in (entry.get("depthlm") or {})]
+    if run.config.mixture is not None or weighted:
+        given = "mixture" if run.config.mixture is not None else f"the weight of {weighted[0]}"
+        raise ConfigError(
+            f"depthlm: {given} needs lazy: true; with lazy: false give LLaMA-Factory's"
+            " interleave_probs"
+        )
+
+
 def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return LLaMA-Factory's `get_dataset`, prepared for depth data where there is any."""
 
@@ -200,7 +214,10 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         if run is None or stage != "sft":
             return original(template, model_args, data_args, training_args, stage, *parts)
         samples = None
-        if run.config.lazy and training_args.do_train and run.trains_on(data_args.dataset):
+        trains = training_args.do_train and run.trains_on(data_args.dataset)
+        if trains and not run.config.lazy:
+            _refuse_weights(run, data_args)
+        elif trains:
             from .lazy import lazy_samples
 
             args = template, model_args, data_args, training_args, *parts

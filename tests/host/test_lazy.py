@@ -242,6 +242,8 @@ def test_weights_hold_and_other_data_is_untouched(load, mixed_dir: Path, how: st
         ({"a": 1, "b": "x", "vqa": 1}, {}, r"'b': weight must be a positive number, found 'x'"),
         ({"vqa": 1}, {"mixture": "vlm3"}, r"mixture 'vlm3' has no weight for dataset 'a'"),
         ({}, {"mixture": "vlm4"}, r"unknown mixture 'vlm4'; did you mean 'vlm3'"),
+        ({"a": 1, "b": 1, "vqa": 1}, {"lazy": False}, r"the weight of a needs lazy: true"),
+        ({}, {"lazy": False, "mixture": "vlm3"}, r"mixture needs lazy: true"),
         ({}, {"points_per_record": "all"}, r"points_per_record: all .* lazy: false"),
     ],
 )
