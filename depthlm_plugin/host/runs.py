@@ -144,7 +144,7 @@ def prepare(
         problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
     if data_args.streaming:
         problems.append(
-            "streaming cannot be used with depth data; remove it: lazy training needs no preparation"
+            "streaming cannot be used with depth data; remove it: lazy training starts at once too"
         )
     if data_args.val_size > 1e-6:
         problems.append(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import concatenate_datasets
 from llamafactory.extras import logging
 from llamafactory.extras.constants import IGNORE_INDEX
@@ -56,6 +57,20 @@ def trainer_on(base: Any) -> Any:
                 return super()._get_train_sampler(*args, **kwargs)
             self.train_dataset.shuffled(not self.finetuning_args.disable_shuffling)
             return EpochSampler(self.train_dataset)
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            device = self.args.device
+            if self._depthlm_run is None or device.type != "cpu":
+                super()._load_optimizer_and_scheduler(checkpoint)
+                return
+            # Several processes on CPUs: accelerate names the device cpu:0, which torch 2.11 cannot
+            # load to, so transformers 5.6 could not resume them.
+            cached = vars(self.args)
+            cached["_setup_devices"] = torch.device("cpu")
+            try:
+                super()._load_optimizer_and_scheduler(checkpoint)
+            finally:
+                cached["_setup_devices"] = device
 
         def _get_eval_sampler(self, eval_dataset: Any) -> Any:
             if self._depthlm_run is None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from host_tools import SMALL, losses, run
+from host_tools import SMALL, environment, losses, run
 from PIL import Image
 from test_model_input import Loaded
 
@@ -113,42 +117,91 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_sees(
 def test_rays_workers_train_as_torchruns_processes_do(models, data: Path, tmp_path: Path) -> None:
     """The first loss of two ranks with one sample each, in Ray's actors and under torchrun."""
     pytest.importorskip("ray", reason="LLaMA-Factory's Ray mode needs ray")
+    recipe = write_recipe(tmp_path, models["qwen"], data, max_steps=2)
+    command = [sys.executable, str(Path(__file__).with_name("ray_run.py")), str(recipe)]
+    result = run(command, OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr[-3000:]
+    in_ray = losses(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    result = run(["llamafactory-cli", "train", str(recipe)], **TWO_PROCESSES)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert list(in_ray) == [1, 2]
+    assert in_ray == pytest.approx(losses(tmp_path / "out"), rel=1e-4)
+
+
+def test_a_killed_rank_and_a_restart_change_no_loss(models, data: Path, tmp_path: Path) -> None:
+    """One of two processes is killed after a checkpoint; the same command goes on from it."""
+    curves = []
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        recipe = write_recipe(folder, models["qwen"], data, max_steps=6, save_steps=3)
+        command = ["llamafactory-cli", "train", str(recipe)]
+        if name == "killed":
+            process = subprocess.Popen(
+                command,
+                env=environment(**TWO_PROCESSES),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            checkpoint = folder / "out" / "checkpoint-3" / "trainer_state.json"
+            while not checkpoint.exists():
+                assert process.poll() is None, "training ended before its first checkpoint"
+                time.sleep(0.05)
+            os.kill(rank_of(process.pid, 1), signal.SIGKILL)
+            assert process.wait() != 0  # torchrun stops the other rank
+            assert not (folder / "out" / "trainer_state.json").exists()
+        result = run(command, **TWO_PROCESSES)
+        assert result.returncode == 0, result.stderr[-3000:]
+        curves.append(losses(folder / "out"))
+    assert list(curves[0]) == [1, 2, 3, 4, 5, 6]
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+
+
+TWO_PROCESSES = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2", "OMP_NUM_THREADS": "1"}
+
+
+def rank_of(ancestor: int, rank: int) -> int:
+    """The process id of a rank of a torchrun that `ancestor` has started."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            parents = [int(folder.name)]
+            while parents[-1] > 1:
+                status = Path("/proc", str(parents[-1]), "stat").read_text()
+                parents.append(int(status.rpartition(")")[2].split()[1]))
+        except OSError:
+            continue
+        # Loader workers inherit the variable: the rank's own parent is torchrun, without it.
+        if f"RANK={rank}".encode() in variables and ancestor in parents:
+            above = Path("/proc", str(parents[1]), "environ").read_bytes().split(b"\0")
+            if f"RANK={rank}".encode() not in above:
+                return int(folder.name)
+    raise AssertionError(f"no process of rank {rank} below {ancestor}")
+
+
+def write_recipe(folder: Path, model: Path, data: Path, **extra: Any) -> Path:
     values = {
-        "model_name_or_path": str(models["qwen"]),
+        "model_name_or_path": str(model),
         "template": "qwen2_vl",
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "lora",
         "dataset": "ibims1",
         "dataset_dir": str(data),
+        "output_dir": str(folder / "out"),
         "cutoff_len": 4096,
-        "max_steps": 2,
         "logging_steps": 1,
         "per_device_train_batch_size": 1,
+        "learning_rate": 5e-3,
         "use_cpu": True,
         "ddp_backend": "gloo",
         "report_to": "none",
         "depthlm": SMALL,
     }
-    curves = []
-    for name in ("ray", "torchrun"):
-        out = tmp_path / name
-        arguments = tmp_path / f"{name}.yaml"  # which JSON is
-        arguments.write_text(json.dumps(values | {"output_dir": str(out)}))
-        if name == "ray":
-            command = [sys.executable, str(Path(__file__).with_name("ray_run.py"))]
-            result = run([*command, str(arguments)], OMP_NUM_THREADS="1")
-        else:
-            result = run(
-                ["llamafactory-cli", "train", str(arguments)],
-                FORCE_TORCHRUN="1",
-                NPROC_PER_NODE="2",
-                OMP_NUM_THREADS="1",
-            )
-        assert result.returncode == 0, result.stderr[-3000:]
-        curves.append(losses(out))
-    assert list(curves[0]) == [1, 2]
-    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    recipe = folder / "recipe.yaml"  # which JSON is
+    recipe.write_text(json.dumps(values | extra))
+    return recipe
 
 
 @pytest.fixture
