@@ -50,6 +50,43 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
     doctor.set_defaults(module="commands.doctor")
 
+    curate = commands.add_parser(
+        "curate",
+        help="a raw dataset to records, with a data card and a contact sheet",
+        description="Writes OUT/NAME.jsonl, its entry in OUT/dataset_info.json, and beside them"
+        " OUT/NAME/ with the data card, the contact sheet and a link to the raw pictures, which"
+        " stay where they are. Killed and started again, it goes on, to the same bytes. Prints one"
+        " JSON object: name, places and counts. Fails when a frame was left out; the rest is"
+        " written.",
+    )
+    curate.add_argument("dataset", nargs="?", help="see --list")
+    curate.add_argument(
+        "--list", action="store_true", help="describe the datasets and their options"
+    )
+    curate.add_argument("--root", metavar="RAW", help="folder of the raw download")
+    curate.add_argument("--out", help="folder to write; several curations may share it")
+    curate.add_argument("--name", help="of the records (default: the dataset and split)")
+    curate.add_argument("--split", help="one of the dataset's (default: see --list)")
+    curate.add_argument("--points", type=int, default=100, help="a frame (default: %(default)s)")
+    curate.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: as many as cores, up to 32)"
+    )
+    curate.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    curate.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
+    curate.add_argument(
+        "--sampling", default="uniform", help="uniform (default), log (by distance) or edges (none)"
+    )
+    curate.add_argument(
+        "--compat", metavar="official", help="labels as DepthLM published them, mistakes included"
+    )
+    curate.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of the dataset; repeat"
+    )
+    curate.add_argument(
+        "--confirm-unit", action="store_true", help="the metres are right, implausible as they are"
+    )
+    curate.set_defaults(module="commands.curate")
+
     validate = commands.add_parser(
         "validate", help="check every row of a records file, images included"
     )

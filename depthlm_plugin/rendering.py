@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .view import View
 
 RESAMPLINGS = ("fast", "reference")
-CACHE_BYTES = 64 * 2**20  # of each process
+CACHE_BYTES = 32 * 2**20  # of each process
 
 
 class PixelCache:

@@ -16,6 +16,7 @@ from depthlm_plugin.shards import write_shards
         "from depthlm_plugin.cli import main; main(['--help'])",
         "from depthlm_plugin.cli import main; main(['render', '--help'])",
         "from depthlm_plugin.cli import main; main(['shard', '--help'])",
+        "from depthlm_plugin.cli import main; main(['curate', '--help'])",
         "from depthlm_plugin.cli import main; main(['--version'])",
     ],
 )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from ..errors import DepthLMError
+from ..errors import DepthLMError, RecordError
+from ..planning import Planner
 from ..questions import Sample
 from ..rows import Rows, open_rows
 from ..sheets import GAP_PX, Sheet, Tile, enlarged, fitted
@@ -37,25 +39,50 @@ def run(args: argparse.Namespace) -> int:
     if out.suffix.lower() not in Image.registered_extensions():
         raise DepthLMError(f"cannot write {out}: expected the name of an image file, as sheet.png")
     rows = open_rows(path)
-    chosen = _rows_of(args.rows) if args.rows else _spread(path, rows, args.count)
+    chosen = _rows_of(args.rows) if args.rows else spread(path, rows, args.count)
     if max(chosen) >= len(rows):
         raise DepthLMError(f"{path} has fewer than {max(chosen) + 1} records; rows count from 0")
-    tiles, shown = [], []
-    for index, row in enumerate(tqdm(chosen, unit="tile", disable=None, delay=2, file=sys.stderr)):
-        where, raw = rows[row]
-        sample = planner.plan(raw, where, row)[0][0]
-        picture, box = _picture(sample)
-        left, top = _SHEET.corner(index)
-        tiles.append(Tile(picture, _caption(sample)))
-        shown.append(_described(sample) | {"box": [left, top, left + box[0], top + box[1]]})
-    sheet = _SHEET.draw(tiles)
+    sheet, shown = draw_sheet(
+        planner, rows, tqdm(chosen, unit="tile", disable=None, delay=2, file=sys.stderr)
+    )
     try:
         sheet.save(out)
     except (OSError, ValueError) as error:
         raise DepthLMError(f"cannot write {out}: {error}") from error
-    print(f"{len(tiles)} of the rows of {path}: {out}", file=sys.stderr)
+    print(f"{len(shown)} of the rows of {path}: {out}", file=sys.stderr)
     print(json.dumps({"out": str(out), "size_wh": list(sheet.size), "tiles": shown}))
     return 0
+
+
+def draw_sheet(
+    planner: Planner, rows: Rows, chosen: Iterable[int], *, skip: bool = False
+) -> tuple[Image.Image, list[dict[str, Any]]]:
+    """Return the sheet of some rows, and what each of its tiles shows, and where.
+
+    Args:
+        planner: Decides the sample of a row.
+        rows: The records.
+        chosen: Their numbers.
+        skip: Leave rows out that no sample can be made of.
+
+    Raises:
+        RecordError: For such a row, unless they are left out.
+    """
+    tiles: list[Tile] = []
+    shown: list[dict[str, Any]] = []
+    for row in chosen:
+        where, raw = rows[row]
+        try:
+            sample = planner.plan(raw, where, row)[0][0]
+        except RecordError:
+            if skip:
+                continue
+            raise
+        picture, box = _picture(sample)
+        left, top = _SHEET.corner(len(tiles))
+        tiles.append(Tile(picture, _caption(sample)))
+        shown.append(_described(sample) | {"box": [left, top, left + box[0], top + box[1]]})
+    return _SHEET.draw(tiles), shown
 
 
 def _rows_of(text: str) -> list[int]:
@@ -65,7 +92,7 @@ def _rows_of(text: str) -> list[int]:
     return _not_too_many([int(part) for part in parts])
 
 
-def _spread(path: str, rows: Rows, count: int) -> list[int]:
+def spread(path: str, rows: Rows, count: int) -> list[int]:
     """Return up to `count` row numbers, evenly spaced over the records."""
     if count < 1:
         raise DepthLMError(f"--count must be 1 or more, found {count}")

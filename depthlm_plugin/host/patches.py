@@ -8,6 +8,8 @@ import torch
 from transformers import BatchFeature
 from transformers.models.qwen2_vl import image_processing_qwen2_vl as qwen
 
+_ROWS = 4  # of patch groups at a time
+
 
 class Qwen2VLImageProcessor(qwen.Qwen2VLImageProcessor):
     """transformers' processor, faster on images that it need not resample.
@@ -30,14 +32,16 @@ class Qwen2VLImageProcessor(qwen.Qwen2VLImageProcessor):
         pixel_values = torch.empty((sum(counts), 3, repeats, patch * patch))
         parts = pixel_values.split(counts)
         for image, (_, rows, columns), part in zip(images, grids, parts, strict=True):
-            patches = (
-                image.view(3, rows // merge, merge, patch, columns // merge, merge, patch)
-                .permute(1, 4, 2, 5, 0, 3, 6)
-                .reshape(rows * columns, 3, patch * patch)
-                .to(torch.float32)
-            )
-            patches.sub_(mean.view(3, 1)).div_(std.view(3, 1))
-            part.copy_(patches[:, :, None])  # a still picture is its own next frame
+            # rows and columns of groups of merge x merge patches; a few rows at a time, so that
+            # what is converted is still in the processor's cache, and no memory is asked for twice
+            groups = image.view(3, rows // merge, merge, patch, columns // merge, merge, patch)
+            groups = groups.permute(1, 4, 2, 5, 0, 3, 6)
+            per_row = columns * merge
+            for row in range(0, rows // merge, _ROWS):
+                patches = groups[row : row + _ROWS].reshape(-1, 3, patch * patch).to(torch.float32)
+                patches.sub_(mean.view(3, 1)).div_(std.view(3, 1))
+                # A still picture is its own next frame.
+                part[row * per_row : (row + _ROWS) * per_row].copy_(patches[:, :, None])
         return BatchFeature(
             data={
                 "pixel_values": pixel_values.flatten(1),

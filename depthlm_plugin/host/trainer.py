@@ -65,7 +65,7 @@ def trainer_on(base: Any) -> Any:
                 return
             # Several processes on CPUs: accelerate names the device cpu:0, which torch 2.11 cannot
             # load to, so transformers 5.6 could not resume them.
-            cached = vars(self.args)
+            cached: dict[str, Any] = self.args.__dict__
             cached["_setup_devices"] = torch.device("cpu")
             try:
                 super()._load_optimizer_and_scheduler(checkpoint)

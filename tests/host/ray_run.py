@@ -27,6 +27,7 @@ def main(arguments: dict[str, Any]) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(find_available_port()),
         "TORCHELASTIC_USE_AGENT_STORE": "False",
+        "USE_RAY": "1",
     }
     workers = [
         ray.remote(Worker)

@@ -1,0 +1,79 @@
+"""`depthlm curate`: a raw dataset to records, a data card and a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from ..curate.labelling import Job
+from ..curate.registry import DATASETS, make_reader, options_of, reader_class
+from ..curate.run import Settings, curate
+from ..curate.writing import Output
+from ..errors import ConfigError
+
+_MOST_WORKERS = 32
+
+
+def run(args: argparse.Namespace) -> int:
+    """Curate, or list the datasets; return 1 when a frame was left out."""
+    if args.list:
+        _list()
+        return 0
+    if not (args.dataset and args.root and args.out):
+        raise ConfigError("expected DATASET --root RAW --out OUT, or --list")
+    if args.compat not in (None, "official"):
+        raise ConfigError(f"--compat is official or left out, found {args.compat!r}")
+    reader = make_reader(
+        args.dataset,
+        Path(args.root),
+        split=args.split,
+        compat=args.compat is not None,
+        options=_options(args.option),
+    )
+    several = len(reader.SPLITS) > 1
+    name = args.name or (f"{args.dataset}_{reader.split}" if several else args.dataset)
+    output = Output(Path(args.out), name)
+    job = Job(reader, args.dataset, name, output.folder, args.points, args.seed, args.sampling)
+    workers = _default_workers() if args.workers is None else args.workers
+    counts = curate(job, output, args.limit, Settings(workers, args.confirm_unit))
+    left_out = counts["left_out"]
+    print(
+        f"{counts['frames']} frames: {counts['records']} records with {counts['points']} points,"
+        f" {counts['short']} of them with fewer than {args.points}, {sum(left_out.values())} frames"
+        f" left out: {output.records}",
+        file=sys.stderr,
+    )
+    for reason, count in left_out.items():
+        print(f"  {count:7d}  {reason}", file=sys.stderr)
+    places = {key: str(getattr(output, key)) for key in ("records", "card", "sheet")}
+    print(json.dumps({"name": name, "places": places} | counts))
+    return 1 if left_out else 0
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    options = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--option {text}: expected KEY=VALUE")
+        options[key] = value
+    return options
+
+
+def _list() -> None:
+    for dataset in sorted(DATASETS):
+        reader = reader_class(dataset)
+        title, facts = reader.card()
+        print(f"{dataset:12s}  {title}")
+        for key, text in facts.items():
+            print(f"{'':12s}    {key}: {text}")
+        for what, names in (("splits", reader.SPLITS), ("options", options_of(reader))):
+            if names:
+                print(f"{'':12s}    {what}: {', '.join(names)}")
+
+
+def _default_workers() -> int:
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)

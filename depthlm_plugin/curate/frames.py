@@ -1,0 +1,157 @@
+"""What a reader yields: items to load, and frames with metric depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import DEPTH_KINDS, Camera, Floats
+from ..errors import GeometryError, did_you_mean
+
+_SAME_SHAPE = 0.01  # by which the ratios of a picture's and its depth map's sides may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A frame that can be loaded: cheap, listed by the thousand, sent to worker processes.
+
+    Attributes:
+        frame_id: Its name in the dataset, unique there; seeds its samples and names it in errors.
+        at: What the reader needs to load it; anything that can be pickled.
+    """
+
+    frame_id: str
+    at: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture with its camera and metric depth: a map, or single points.
+
+    Attributes:
+        image: Path of a picture below the reader's root, used where it is; or the bytes of an
+            encoded picture (PNG, JPEG), which are written beside the records.
+        camera: Camera of that picture, integers being pixel centres, with its lens if it has one.
+        depth_kind: What the depths are: `z` along the principal axis, or `distance` to the centre.
+        depth_m: Map (H, W), floating-point metres; NaN, infinite or not positive where there is no
+            depth. Of the picture's size, or smaller and covering the same field of view.
+        pixels: Instead of a map: labelled pixels (N, 2) of the picture as (x, y).
+        points_m: Their depths (N,), metres.
+        scene: What must not be on two sides of a split: a room, a log, a building.
+        camera_name: Which of the dataset's cameras took it.
+        timestamp: Of the picture, in the dataset's own unit and type.
+        pose: Camera to world (4, 4), metres, OpenCV axes (x right, y down, z forward).
+        dropped: Points that the reader left out, by reason.
+        extra: Further keys of the record.
+
+    Raises:
+        GeometryError: For shapes, types or values that are not those.
+    """
+
+    image: Path | bytes
+    camera: Camera
+    depth_kind: str
+    depth_m: NDArray[np.floating[Any]] | None = None
+    pixels: NDArray[Any] | None = None
+    points_m: NDArray[np.floating[Any]] | None = None
+    scene: str | None = None
+    camera_name: str | None = None
+    timestamp: float | int | None = None
+    pose: Floats | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.depth_kind not in DEPTH_KINDS:
+            raise GeometryError(
+                f"unknown depth_kind {self.depth_kind!r}"
+                f"{did_you_mean(self.depth_kind, list(DEPTH_KINDS))}"
+            )
+        if (self.depth_m is None) == (self.points_m is None):
+            raise GeometryError("a frame has either a depth map or points, found both or neither")
+        if self.depth_m is not None:
+            self._check_map(self.depth_m)
+        if self.points_m is not None:
+            self._check_points(self.points_m)
+        if self.pose is not None:
+            _check_pose(self.pose)
+
+    def _check_map(self, depth_m: NDArray[Any]) -> None:
+        _check_metres(depth_m)
+        width, height = self.camera.size_wh
+        if depth_m.ndim != 2 or not depth_m.size:
+            raise GeometryError(f"a depth map has the shape (H, W), found {depth_m.shape}")
+        scale_x, scale_y = width / depth_m.shape[1], height / depth_m.shape[0]
+        if min(scale_x, scale_y) < 1 or abs(scale_x / scale_y - 1) > _SAME_SHAPE:
+            raise GeometryError(
+                f"the depth map is {depth_m.shape[1]}x{depth_m.shape[0]} but its picture"
+                f" {width}x{height}; expected the same size, or a smaller map of the same shape"
+            )
+
+    def _check_points(self, points_m: NDArray[Any]) -> None:
+        _check_metres(points_m)
+        shape = None if self.pixels is None else self.pixels.shape
+        if points_m.ndim != 1 or shape != (len(points_m), 2):
+            raise GeometryError(
+                f"points are pixels (N, 2) and depths (N,), found {shape} and {points_m.shape}"
+            )
+
+    def measured(self) -> tuple[NDArray[np.int64], Floats]:
+        """Return all labelled pixels (N, 2) inside the picture and their valid depths (N,), metres.
+
+        A depth of a smaller map belongs to the centre of its pixel: to the picture's pixel there.
+        """
+        if self.depth_m is not None:
+            rows, columns = np.nonzero(np.isfinite(self.depth_m) & (self.depth_m > 0))
+            return self.to_picture(rows, columns), self.depth_m[rows, columns].astype(np.float64)
+        assert self.pixels is not None
+        assert self.points_m is not None
+        pixels = np.floor(self.pixels + 0.5).astype(np.int64)
+        good = ((pixels >= 0) & (pixels < self.camera.size_wh)).all(axis=1)
+        good &= np.isfinite(self.points_m) & (self.points_m > 0)
+        return pixels[good], self.points_m[good].astype(np.float64)
+
+    def to_picture(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the picture's pixels (N, 2) nearest to the centres of pixels of the depth map."""
+        assert self.depth_m is not None
+        width, height = self.camera.size_wh
+        map_height, map_width = self.depth_m.shape
+        pixels = np.stack([columns, rows], axis=1)
+        if (map_width, map_height) == (width, height):
+            return pixels.astype(np.int64)
+        # Design §4: u' = (u + 0.5) s - 0.5, rounded with halves up.
+        scale_xy = np.array([width / map_width, height / map_height])
+        scaled: NDArray[np.int64] = np.floor((pixels + 0.5) * scale_xy).astype(np.int64)
+        return scaled
+
+
+def _check_metres(depth: NDArray[Any]) -> None:
+    if not np.issubdtype(depth.dtype, np.floating):
+        raise GeometryError(
+            f"depth must be floating-point metres, found {depth.dtype}; divide by the units a metre"
+        )
+
+
+def _check_pose(pose: NDArray[Any]) -> None:
+    if np.shape(pose) != (4, 4) or not np.isfinite(pose).all():
+        raise GeometryError(
+            f"a pose is a finite 4x4 camera-to-world matrix, found {np.shape(pose)}"
+        )
+    turn = pose[:3, :3]
+    # Single-precision poses of real datasets are rotations to 1e-4 or so; a transposed or mirrored
+    # one is off by far more.
+    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-2 or not math.isclose(
+        float(np.linalg.det(turn)), 1, abs_tol=1e-2
+    ):
+        raise GeometryError(
+            "the 3x3 part of a pose must be a rotation (orthonormal, determinant 1), found"
+            f" {np.round(turn, 4).tolist()}"
+        )
+    if np.abs(pose[3] - (0, 0, 0, 1)).max() > 1e-6:
+        raise GeometryError(f"the last row of a pose is [0, 0, 0, 1], found {pose[3].tolist()}")

@@ -1,0 +1,156 @@
+"""Which pixels of a frame become labels: seeded by the frame, so that nothing else moves them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Floats, convert_depth
+from ..errors import ConfigError, RecordError, did_you_mean
+from .frames import Frame
+
+STRATEGIES = ("uniform", "log", "edges")
+_BIN = math.log(1.25)  # width of a stratum: what delta1 calls the same distance
+_EDGE = 1.05  # largest over smallest depth of a 3x3 neighbourhood that has no edge
+_BLOCK = 4096  # candidates whose rays are tried at a time: Newton's method is not free
+
+
+def check_strategy(name: str) -> str:
+    """Return a strategy's name.
+
+    Raises:
+        ConfigError: For an unknown one.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(f"unknown sampling {name!r}{did_you_mean(name, list(STRATEGIES))}")
+    return name
+
+
+def frame_rng(seed: int, dataset: str, frame_id: str) -> np.random.Generator:
+    """Return the generator of one frame, whatever its place, its neighbours or the worker."""
+    key = json.dumps([seed, dataset, frame_id]).encode()
+    digest = hashlib.blake2b(key, digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest))
+
+
+def sample(
+    frame: Frame,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    strategy: str = "uniform",
+    border_px: int = 0,
+    where: str = "",
+) -> tuple[NDArray[np.int64], Floats]:
+    """Return up to `count` pixels (N, 2) of a frame and their depths (N,) in metres, of its kind.
+
+    Pixels are drawn without replacement among those with a valid depth and a ray. `uniform`: all
+    alike, as published. `log`: every stratum of a factor 1.25 in distance alike, as far as it has
+    pixels. `edges`: as `uniform`, away from depth edges. Where there are no more than asked for,
+    all are returned, in their own order.
+
+    Args:
+        frame: The frame.
+        count: How many to draw.
+        rng: Its generator: see `frame_rng`.
+        strategy: One of `STRATEGIES`.
+        border_px: Pixels nearer to the picture's border are left out.
+        where: What to name in errors.
+
+    Raises:
+        RecordError: `no valid depth`.
+    """
+    if strategy == "edges":
+        frame = _without_edges(frame, where)
+    pixels, depth_m = frame.measured()
+    if border_px:
+        inside = (
+            (pixels >= border_px) & (pixels < np.array(frame.camera.size_wh) - border_px)
+        ).all(axis=1)
+        pixels, depth_m = pixels[inside], depth_m[inside]
+    picked = _first_seen(frame, pixels, _order(frame, pixels, depth_m, count, rng, strategy), count)
+    if not len(picked):
+        raise RecordError(
+            "no valid depth",
+            where,
+            "no pixel has a depth that is a positive finite number"
+            + (" away from depth edges" if strategy == "edges" else "")
+            + "; the frame is left out",
+        )
+    return pixels[picked], depth_m[picked]
+
+
+def _order(
+    frame: Frame,
+    pixels: NDArray[np.int64],
+    depth_m: Floats,
+    count: int,
+    rng: np.random.Generator,
+    strategy: str,
+) -> NDArray[np.int64]:
+    """Return candidates in the order in which they are taken."""
+    if len(pixels) <= count:
+        return np.arange(len(pixels))
+    if strategy != "log":
+        return rng.permutation(len(pixels))
+    seen = np.flatnonzero(frame.camera.can_undistort(pixels))
+    distance_m = convert_depth(
+        depth_m[seen], pixels[seen], frame.camera, kind=frame.depth_kind, to="distance"
+    )
+    strata = np.floor(np.log(distance_m) / _BIN).astype(np.int64)
+    _, index, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    # Smallest first, exponential variates times stratum sizes are a draw without replacement with
+    # weights 1 / size (Efraimidis and Spirakis 2006).
+    keys = rng.standard_exponential(len(seen)) * sizes[index]
+    return seen[np.argsort(keys, kind="stable")]
+
+
+def _first_seen(
+    frame: Frame, pixels: NDArray[np.int64], order: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """Return the first `count` of `order` that have a ray in the camera's lens model."""
+    if frame.camera.lens is None:
+        return order[:count]
+    found: list[NDArray[np.int64]] = []
+    missing = count
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        block = block[frame.camera.can_undistort(pixels[block])][:missing]
+        found.append(block)
+        missing -= len(block)
+        if not missing:
+            break
+    return np.concatenate(found) if found else order[:0]
+
+
+def _without_edges(frame: Frame, where: str) -> Frame:
+    """Return the frame without the pixels of its map whose 3x3 neighbours' valid depths differ."""
+    from dataclasses import replace
+
+    if frame.depth_m is None:
+        raise RecordError(
+            "no depth map",
+            where,
+            "--sampling edges needs a depth map to find edges in; this frame has single points",
+        )
+    valid = np.isfinite(frame.depth_m) & (frame.depth_m > 0)
+    low = np.where(valid, frame.depth_m, np.inf)
+    high = np.where(valid, frame.depth_m, -np.inf)
+    for axis in (0, 1):
+        low, high = _around(low, axis, np.minimum), _around(high, axis, np.maximum)
+    with np.errstate(invalid="ignore"):
+        smooth = valid & (high < _EDGE * low)
+    return replace(frame, depth_m=np.where(smooth, frame.depth_m, np.nan))
+
+
+def _around(values: Floats, axis: int, extreme: np.ufunc) -> Floats:
+    """Return the extreme of each value and its two neighbours along an axis."""
+    values = np.moveaxis(values, axis, 0)
+    result = values.copy()
+    extreme(result[1:], values[:-1], out=result[1:])
+    extreme(result[:-1], values[1:], out=result[:-1])
+    return np.moveaxis(result, 0, axis)
