@@ -26,8 +26,8 @@ from .shard_format import Shard, decode_records, fingerprint, read_index
 
 T = TypeVar("T")
 _GROUP_BYTES = 8 * 2**20  # random access seldom meets a group again; sequential access needs one
-# Of Parquet files that a process holds open. Their footers, small blocks among large pixel arrays,
-# kept 250 MB of a loader worker's heap from being given back with 160 files; opening takes 1.6 ms.
+# Parquet files that a process holds open. Random rows of 160 files: 0.54 ms and 117 MiB with this
+# bound, 0.26 ms and 163 MiB with all of them open, and growing with the number of files.
 _OPEN_FILES = 48
 
 

@@ -184,7 +184,8 @@ def _check_resume(run: Run, training_args: Any) -> None:
 def _refuse_weights(run: Run, data_args: Any) -> None:
     """Refuse weights that only lazy training would obey."""
     info = dataset_info(data_args)
-    weighted = [n for n, entry in info.items() if "weight" in (entry.get("depthlm") or {})]
+    names = [name for name in data_args.dataset if name in info]
+    weighted = [name for name in names if "weight" in (info[name].get("depthlm") or {})]
     if run.config.mixture is not None or weighted:
         given = "mixture" if run.config.mixture is not None else f"the weight of {weighted[0]}"
         raise ConfigError(
