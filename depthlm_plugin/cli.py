@@ -83,6 +83,24 @@ def _parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of the dataset; repeat"
     )
     curate.add_argument(
+        "--images",
+        default="keep",
+        help="keep (default): use pictures where they are; jpeg: write them undistorted, at the"
+        " focal length of training (quality 95, 4:4:4), to be read faster",
+    )
+    curate.add_argument(
+        "--focal-px",
+        type=float,
+        metavar="F",
+        help="of --images jpeg; smaller pictures are not enlarged (default: the recipe's, 1000)",
+    )
+    curate.add_argument(
+        "--engine",
+        default="processes",
+        help="processes (default) of this machine, or ray: tasks of a cluster that sees the same"
+        " paths; --workers of them at a time",
+    )
+    curate.add_argument(
         "--confirm-unit", action="store_true", help="the metres are right, implausible as they are"
     )
     curate.set_defaults(module="commands.curate")

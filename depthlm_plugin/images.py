@@ -55,10 +55,13 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
         RecordError: As `image_size`; `unreadable image` for truncated data or floating-point pixels
             too.
     """
-    return _load_rgb(_source(path, where), path, where, exif_rotation)
+    return decode_rgb(_source(path, where), path, where, exif_rotation)
 
 
-def _load_rgb(source: str | BinaryIO, path: str, where: str, exif_rotation: str) -> Image.Image:
+def decode_rgb(
+    source: str | BinaryIO, path: str, where: str, exif_rotation: str = "refuse"
+) -> Image.Image:
+    """Return what `load_rgb` does, of an opened file; `path` names it in errors."""
     with _open(source, path, where) as image:
         try:
             # Before decoding, as image_size sees it: Pillow turns a TIFF while it decodes.
@@ -94,7 +97,7 @@ def load_pixels(path: str, where: str, exif_rotation: str = "refuse", *, fast: b
             else:  # torch wants bytes that it might write to
                 data = np.frombuffer(bytearray(source.getbuffer()), dtype=np.uint8)
             return decode(data, image_format, path, where)
-    return np.array(_load_rgb(source, path, where, exif_rotation))
+    return np.array(decode_rgb(source, path, where, exif_rotation))
 
 
 def _source(path: str, where: str) -> str | BytesIO:

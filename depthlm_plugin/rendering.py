@@ -99,14 +99,21 @@ def _resampled(view: View, where: str, left: int, top: int, right: int, bottom: 
 
         if can_resample(source.size_wh, scale_xy):
             return _fast(view, where, scale_xy, (left, top, right, bottom)).copy()
+    return resample_reference(_source(view, where), scale_xy, left, top, right, bottom)
+
+
+def resample_reference(
+    pixels: Pixels, scale_xy: tuple[float, float], left: int, top: int, right: int, bottom: int
+) -> Pixels:
+    """Return a window of pixels (H, W, 3) resampled by these factors, by Pillow, a fresh array."""
     step_x, step_y = 1 / scale_xy[0], 1 / scale_xy[1]
     box = (
         left * step_x,
         top * step_y,
-        min(right * step_x, source.size_wh[0]),
-        min(bottom * step_y, source.size_wh[1]),
+        min(right * step_x, pixels.shape[1]),
+        min(bottom * step_y, pixels.shape[0]),
     )
-    image = Image.fromarray(_source(view, where))
+    image = Image.fromarray(pixels)
     return np.array(image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=box))
 
 

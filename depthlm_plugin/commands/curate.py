@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
 
+from ..config import DepthLMConfig
 from ..curate.labelling import Job
 from ..curate.registry import DATASETS, make_reader, options_of, reader_class
 from ..curate.run import Settings, curate
@@ -26,19 +28,32 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("expected DATASET --root RAW --out OUT, or --list")
     if args.compat not in (None, "official"):
         raise ConfigError(f"--compat is official or left out, found {args.compat!r}")
+    root, out = Path(args.root), Path(args.out)
+    if args.engine == "ray":  # its workers may have been started elsewhere
+        root, out = root.resolve(), out.resolve()
     reader = make_reader(
         args.dataset,
-        Path(args.root),
+        root,
         split=args.split,
         compat=args.compat is not None,
         options=_options(args.option),
     )
     several = len(reader.SPLITS) > 1
     name = args.name or (f"{args.dataset}_{reader.split}" if several else args.dataset)
-    output = Output(Path(args.out), name)
-    job = Job(reader, args.dataset, name, output.folder, args.points, args.seed, args.sampling)
+    output = Output(out, name)
+    job = Job(
+        reader,
+        args.dataset,
+        name,
+        output.folder,
+        args.points,
+        args.seed,
+        args.sampling,
+        _jpeg_focal_px(args),
+    )
     workers = _default_workers() if args.workers is None else args.workers
-    counts = curate(job, output, args.limit, Settings(workers, args.confirm_unit))
+    settings = Settings(workers, args.engine, args.confirm_unit)
+    counts = curate(job, output, args.limit, settings)
     left_out = counts["left_out"]
     print(
         f"{counts['frames']} frames: {counts['records']} records with {counts['points']} points,"
@@ -51,6 +66,22 @@ def run(args: argparse.Namespace) -> int:
     places = {key: str(getattr(output, key)) for key in ("records", "card", "sheet")}
     print(json.dumps({"name": name, "places": places} | counts))
     return 1 if left_out else 0
+
+
+def _jpeg_focal_px(args: argparse.Namespace) -> float | None:
+    """Return the focal length of pictures to write, pixels; None where they stay as they are."""
+    if args.images not in ("keep", "jpeg"):
+        raise ConfigError(f"--images is keep or jpeg, found {args.images!r}")
+    if args.images == "keep":
+        if args.focal_px is not None:
+            raise ConfigError(
+                "--focal-px is that of --images jpeg; other pictures stay as they are"
+            )
+        return None
+    focal_px = DepthLMConfig().focal_px if args.focal_px is None else args.focal_px
+    if not 0 < focal_px < math.inf:
+        raise ConfigError(f"--focal-px must be a positive number of pixels, found {focal_px:g}")
+    return float(focal_px)
 
 
 def _options(given: list[str]) -> dict[str, str]:

@@ -42,6 +42,7 @@ def data_card(
         f"| Labels | {_KINDS[depth_kind]}, metres |",
         f"| Points | up to {config['points']} a frame, {_STRATEGIES[config['sampling']]}, seed"
         f" {config['seed']} |",
+        f"| Pictures | {_pictures(config['images'])} |",
         *(f"| Option {key} | `{value}` |" for key, value in config["options"].items()),
         "",
     ]
@@ -67,6 +68,15 @@ def data_card(
         lines += [f"- {message}" for message in tally.messages]
     lines += ["", "![Some of the records as a model sees them](sheet.png)", ""]
     return "\n".join(lines)
+
+
+def _pictures(images: str | None) -> str:
+    if images is None:
+        return "as they are in the raw data"
+    return (
+        f"{images.replace('jpeg', 'JPEG, quality 95, 4:4:4, undistorted, fx = fy')}, or less where"
+        " the raw picture has less"
+    )
 
 
 _KINDS = {

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..camera import convert_depth
+from ..camera import Camera, convert_depth
 from ..errors import GeometryError, RecordError
-from ..images import check_size, load_rgb
+from ..images import check_size, decode_rgb, load_rgb
 from .frames import Frame, Item
 from .parts import write_whole
+from .prepared import carried, prepare
 from .reading import Reader
 from .sampling import frame_rng, sample
 from .tallies import SHOWN, Tally
@@ -38,6 +39,7 @@ class Job:
         points: To draw a frame.
         seed: Of the draw.
         sampling: Its strategy.
+        jpeg_focal_px: Write pictures as JPEG at this focal length; None: use them as they are.
     """
 
     reader: Reader
@@ -47,6 +49,7 @@ class Job:
     points: int
     seed: int
     sampling: str
+    jpeg_focal_px: float | None = None
 
     def label(self, items: Sequence[Item]) -> tuple[Tally, list[dict[str, Any]]]:
         """Return the records of some frames, and what was counted; write pictures they need.
@@ -76,7 +79,6 @@ class Job:
             raise RecordError("unreadable file", where, f"{error}; fetch it again") from error
 
     def _record(self, frame: Frame, item: Item, where: str, tally: Tally) -> dict[str, Any]:
-        image = self._image(frame, item, where)
         official = self.reader.OFFICIAL if self.reader.compat else None
         pixels, depth_m = sample(
             frame,
@@ -90,10 +92,17 @@ class Job:
         if self.reader.VERBATIM:
             kind = frame.depth_kind
         depth_m = convert_depth(depth_m, pixels, frame.camera, kind=frame.depth_kind, to=kind)
-        if isinstance(frame.image, bytes):
-            path = self.folder.parent / image
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, frame.image)
+        camera = frame.camera
+        if self.jpeg_focal_px is None:
+            image = self._kept(frame, item, where)
+        else:
+            image, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
+            pixels, kept = carried(pixels, frame.camera, camera)
+            depth_m = depth_m[kept]
+            if not len(kept):
+                raise RecordError(
+                    "no valid depth", where, "no labelled pixel is left in the undistorted picture"
+                )
         labels = depth_m.tolist()
         if not (self.reader.VERBATIM or official):
             labels = [round(label, _DIGITS) for label in labels]
@@ -107,11 +116,11 @@ class Job:
         return _without_none(
             {
                 "image": image,
-                "intrinsics": [*frame.camera.intrinsics, *frame.camera.size_wh],
+                "intrinsics": [*camera.intrinsics, *camera.size_wh],
                 "pixel_coords": pixels.tolist(),
                 "depth": labels,
                 "depth_kind": kind,
-                "distortion": _distortion(frame),
+                "distortion": _distortion(camera),
                 "scene": frame.scene,
                 "camera": frame.camera_name,
                 "timestamp": frame.timestamp,
@@ -122,16 +131,40 @@ class Job:
             }
         )
 
-    def _image(self, frame: Frame, item: Item, where: str) -> str:
-        """Return the picture's path in the record, having looked at all of it."""
+    def _kept(self, frame: Frame, item: Item, where: str) -> str:
+        """Return the path of a picture that stays as it is, having looked at all of it."""
         if isinstance(frame.image, bytes):
             suffix, size_wh = _inspect(frame.image, where)
-            name = f"{self.name}/{IMAGES}/{_file_name(item.frame_id)}{suffix}"
+            name = self._name(item, suffix)
         else:
             size_wh = load_rgb(str(frame.image), where).size
             name = f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
         check_size(size_wh, frame.camera, name, where)
+        if isinstance(frame.image, bytes):
+            self._write(name, frame.image)
         return name
+
+    def _prepared(
+        self, frame: Frame, item: Item, where: str, focal_px: float
+    ) -> tuple[str, Camera]:
+        """Write a picture for training; return its path and its camera."""
+        if isinstance(frame.image, bytes):
+            picture = decode_rgb(io.BytesIO(frame.image), "its picture", where)
+        else:
+            picture = load_rgb(str(frame.image), where)
+        name = self._name(item, ".jpg")
+        check_size(picture.size, frame.camera, name, where)
+        data, camera = prepare(picture, frame.camera, focal_px)
+        self._write(name, data)
+        return name, camera
+
+    def _name(self, item: Item, suffix: str) -> str:
+        return f"{self.name}/{IMAGES}/{_file_name(item.frame_id)}{suffix}"
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.folder.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
 
 
 def _inspect(data: bytes, where: str) -> tuple[str, tuple[int, int]]:
@@ -157,11 +190,10 @@ def _file_name(frame_id: str) -> str:
     )
 
 
-def _distortion(frame: Frame) -> dict[str, Any] | None:
-    lens = frame.camera.lens
-    if lens is None:
+def _distortion(camera: Camera) -> dict[str, Any] | None:
+    if camera.lens is None:
         return None
-    return {"model": lens.model, "coefficients": list(lens.coefficients)}
+    return {"model": camera.lens.model, "coefficients": list(camera.lens.coefficients)}
 
 
 def _without_none(record: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,28 @@ from ..errors import ConfigError, did_you_mean
 from .reading import Reader
 
 DATASETS: dict[str, str] = {
+    "argoverse2": "argoverse2:Argoverse2",
+    "colmap": "colmap:ColmapModel",
+    "ddad": "ddad:Ddad",
     "depthlm": "depthlm:DepthLMFiles",
+    "depthvlm": "depthvlm:DepthVLMFiles",
     "diode": "diode:Diode",
+    "eth3d": "eth3d:Eth3d",
     "folder": "folder:RgbdFolder",
+    "hm3d": "omnidata:Hm3d",
+    "huggingface": "huggingface:HuggingFaceDataset",
+    "hypersim": "hypersim:Hypersim",
     "ibims1": "ibims1:Ibims1",
     "kitti": "kitti:Kitti",
+    "matterport3d": "matterport3d:Matterport3d",
+    "nuscenes": "nuscenes:NuScenes",
     "nyuv2": "nyuv2:NyuV2",
     "nyuv2_sunrgbd": "sunrgbd:SunRgbdNyu",
+    "scannetpp": "scannetpp:ScanNetPP",
     "sunrgbd": "sunrgbd:SunRgbd",
+    "taskonomy": "omnidata:Taskonomy",
+    "tum": "tum:TumRgbd",
+    "waymo": "waymo:Waymo",
 }
 """Name to module of this package and class; imported when asked for."""
 

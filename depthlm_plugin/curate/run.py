@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
-import os
 import sys
-import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +14,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigError, DepthLMError
 from .cards import data_card
+from .engines import check_engine, results
 from .frames import Item
 from .labelling import Job
 from .parts import write_whole
@@ -38,12 +33,14 @@ class Settings:
     """How a curation runs, none of which changes a byte of what it writes.
 
     Attributes:
-        workers: Processes.
+        workers: Processes, or Ray tasks at a time.
+        engine: One of `engines.ENGINES`.
         confirm_unit: Whether the user says that implausible metres are right.
         chunk_frames: Frames a part.
     """
 
     workers: int = 1
+    engine: str = "processes"
     confirm_unit: bool = False
     chunk_frames: int = CHUNK_FRAMES
 
@@ -98,6 +95,7 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
 
 def _check(job: Job, limit: int | None, settings: Settings) -> None:
     check_strategy(job.sampling)
+    check_engine(settings.engine)
     for name, value in (
         ("points", job.points),
         ("limit", limit),
@@ -118,6 +116,7 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
         "points": job.points,
         "seed": job.seed,
         "sampling": job.sampling,
+        "images": None if job.jpeg_focal_px is None else f"jpeg at {job.jpeg_focal_px:g} px",
         "limit": limit,
         "compat": "official" if job.reader.compat else None,
         "options": {
@@ -156,7 +155,12 @@ def _label_all(
             progress.update(kept)
             progress.unpause()  # so that the rate is this run's
         waiting = [number for number in range(len(chunks)) if number not in done]
-        made = _made(job, output, chunks, waiting, settings.workers)
+        made = results(
+            _make,
+            [(job, output, number, chunks[number]) for number in waiting],
+            settings.workers,
+            settings.engine,
+        )
         for number in range(len(chunks)):
             tally = done.pop(number, None)
             if tally is None:
@@ -174,51 +178,6 @@ def _ask_about_unit(job: Job, output: Output, total: Tally) -> None:
     except DepthLMError:
         output.abandon()
         raise
-
-
-def _made(
-    job: Job,
-    output: Output,
-    chunks: Sequence[Sequence[Item]],
-    waiting: Sequence[int],
-    workers: int,
-) -> Iterator[Tally]:
-    """Yield the counts of chunks in their order, however many workers make them."""
-    workers = min(workers, len(waiting))
-    if workers <= 1:
-        for number in waiting:
-            yield _make(job, output, number, chunks[number])
-        return
-    # spawn: a copy of a process with threads (HDF5's, pyarrow's) may hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _end_with_parent)
-    try:
-        ahead: deque[Future[Tally]] = deque()
-        for number in waiting:
-            ahead.append(pool.submit(_make, job, output, number, chunks[number]))
-            if len(ahead) == 4 * workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    except BrokenProcessPool as error:
-        raise DepthLMError(
-            "a worker process died, of too little memory as a rule; use fewer --workers and start"
-            " again: what is finished is kept"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _make(job: Job, output: Output, number: int, items: Sequence[Item]) -> Tally:
