@@ -79,7 +79,7 @@ class Camera:
                 f" {width:g}x{height:g} image; expected [fx, fy, cx, cy, W, H]"
             )
         for focal, length, axis in ((fx, width, "fx"), (fy, height, "fy")):
-            if lens is not None and lens.model == "fisheye":
+            if lens is not None and lens.is_fisheye:
                 if math.degrees(length / focal) > WIDEST_FISHEYE_DEG:
                     raise GeometryError(
                         f"{axis}={focal:g} px on {length:g} px is more than"

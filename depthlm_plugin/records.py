@@ -230,8 +230,8 @@ def _lens(raw: Any, where: str) -> Lens | None:
         raise RecordError(
             "bad distortion",
             where,
-            '\'distortion\' must be [k1, k2, p1, p2], the same with k3, or {"model": "opencv" or'
-            f' "fisheye", "coefficients": [...]}}; {error}',
+            '\'distortion\' must be [k1, k2, p1, p2], the same with k3, or {"model": "opencv",'
+            f' "fisheye" or "thin_prism_fisheye", "coefficients": [...]}}; {error}',
         ) from error
     # The zeros of a fisheye are no pinhole: they are an equidistant projection.
     return None if lens.model == "opencv" and not any(lens.coefficients) else lens

@@ -153,12 +153,15 @@ def test_points_behind_the_camera_and_unknown_depth_kinds_are_refused():
 
 BARREL = Lens("opencv", (-0.28, 0.07, 0.0006, -0.0009))
 FISHEYE = Lens("fisheye", (0.003, 0.001, -0.002, 0.0002))
+PRISM = Lens("thin_prism_fisheye", (0.21, 0.211, 0.001, -0.002, -0.158, 0.407, 0.002, 0.001))
 
 
 @st.composite
 def lens_points(draw):
     """A camera with a lens, a pixel of its image within 52 degrees, and a z-depth."""
-    lens = draw(st.sampled_from([BARREL, FISHEYE, Lens("opencv", (0.1, -0.2, 0, 0.001, 0.05))]))
+    lens = draw(
+        st.sampled_from([BARREL, FISHEYE, PRISM, Lens("opencv", (0.1, -0.2, 0, 0.001, 0.05))])
+    )
     width, height = draw(st.integers(8, 4000)), draw(st.integers(8, 4000))
     longest = max(width, height)
     # At least as long as the image, whose principal point is near its middle.
@@ -274,10 +277,11 @@ def test_pixels_and_points_outside_the_field_of_a_lens_are_refused():
 @pytest.mark.parametrize("focal_px", [230.0, 345.0, 620.0])
 def test_wide_fisheyes_are_accepted_and_normalised_intrinsics_are_not(focal_px):
     # 1920 px / 345 px is 319 degrees: a 195 degree image circle between black sides.
-    camera = Camera.from_intrinsics([focal_px, focal_px, 960, 540, 1920, 1080], FISHEYE)
-    assert camera.lens == FISHEYE
-    with pytest.raises(GeometryError, match=r"fx=0.18 px.*720 degrees.*in pixels\?"):
-        Camera.from_intrinsics([0.18, 0.32, 0.5, 0.5, 1920, 1080], FISHEYE)
+    for lens in (FISHEYE, PRISM):
+        camera = Camera.from_intrinsics([focal_px, focal_px, 960, 540, 1920, 1080], lens)
+        assert camera.lens == lens
+        with pytest.raises(GeometryError, match=r"fx=0.18 px.*720 degrees.*in pixels\?"):
+            Camera.from_intrinsics([0.18, 0.32, 0.5, 0.5, 1920, 1080], lens)
     with pytest.raises(GeometryError, match="beyond 175 degrees"):
         Camera.from_intrinsics([0.18, 0.32, 0.5, 0.5, 1920, 1080], BARREL)
 

@@ -63,7 +63,7 @@ def test_pictures_for_training(tmp_path, capsys, focal_px, made_px):
             assert image.quantization == Image.open(buffer).quantization
             shown = np.asarray(image).astype(float)
         exact = picture(small, truth[record["id"]][1]).astype(float)
-        assert np.abs(shown - exact).mean() < 6  # its checker's edges are sharper
+        assert np.abs(shown - exact).mean() < 10  # its checker's edges are jagged
         moved = np.roll(exact, 2, axis=1)
         assert np.abs(shown - exact).mean() < np.abs(shown - moved).mean() / 1.5
     assert main(["validate", str(out / "folder.jsonl")]) == 0

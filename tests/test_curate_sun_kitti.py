@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from curate_fixtures.checks import assert_labels_the_scene, curate, read_records
+from curate_fixtures.checks import assert_labels_the_scene, assert_poses_agree, curate, read_records
 from curate_fixtures.raw_sun_kitti import SUN_FRAMES, write_kitti, write_sunrgbd
 from curate_fixtures.scene import distance_at
 from PIL import Image
@@ -105,6 +105,76 @@ def test_kitti_train_has_both_cameras(tmp_path, capsys):
     records = read_records(tmp_path / "out" / "kitti_train.jsonl")
     assert_labels_the_scene(records, truth, tmp_path / "out")
     assert [record["camera"] for record in records] == ["image_02"] * 2 + ["image_03"] * 2
+    assert_poses_agree(records, truth, within_px=0.1)
+    # 13:02:25.964389445, and 103 ms for each picture before
+    taken = 1317042145.964389445 + 0.103 * np.array([5, 6, 5, 6])
+    np.testing.assert_allclose([record["timestamp"] for record in records], taken, 0, 1e-6)
+    assert [record["speed_m_s"] for record in records] == [12.25, 13.25] * 2
+
+
+def test_kitti_poses_are_metres_east_and_north_of_the_first_packet(tmp_path, capsys):
+    truth = write_kitti(tmp_path / "raw")
+    curate(capsys, "kitti", tmp_path / "raw", tmp_path / "out", *ONE)
+    for record in read_records(tmp_path / "out" / "kitti_eigen_test.jsonl"):
+        pose = truth[record["id"]][1]
+        to_enu = np.array([(1, 0, 0), (0, 0, 1), (0, -1, 0)])
+        np.testing.assert_allclose(
+            np.array(record["pose"])[:3, :3], to_enu @ pose[:3, :3], atol=1e-7
+        )
+        np.testing.assert_allclose(np.array(record["pose"])[:3, 3], to_enu @ pose[:3, 3], atol=1e-3)
+
+
+def test_kitti_without_packets_has_no_poses(tmp_path, capsys):
+    write_kitti(tmp_path / "raw", oxts=False)
+    curate(capsys, "kitti", tmp_path / "raw", tmp_path / "out", *ONE)
+    for record in read_records(tmp_path / "out" / "kitti_eigen_test.jsonl"):
+        assert not {"pose", "timestamp", "speed_m_s"} & record.keys()
+
+
+def test_kitti_packet_of_another_time_gives_no_pose(tmp_path, capsys):
+    write_kitti(tmp_path / "raw")
+    path = tmp_path / "raw/2011_09_26/2011_09_26_drive_0002_sync/oxts/timestamps.txt"
+    lines = path.read_text().splitlines()
+    lines[6] = lines[7]
+    path.write_text("\n".join(lines))
+    curate(capsys, "kitti", tmp_path / "raw", tmp_path / "out", *ONE)
+    records = read_records(tmp_path / "out" / "kitti_eigen_test.jsonl")
+    assert ["pose" in record for record in records] == [True, False]
+    assert all("timestamp" in record for record in records)
+
+
+def test_kitti_damaged_packets(tmp_path, capsys):
+    write_kitti(tmp_path / "raw")
+    folder = tmp_path / "raw/2011_09_26/2011_09_26_drive_0002_sync"
+    packet = folder / "oxts/data/0000000005.txt"
+    numbers = packet.read_text().split()
+    packet.write_text(" ".join(numbers[:20]))
+    times = folder / "image_03" / "timestamps.txt"
+    times.write_text("\n".join(times.read_text().splitlines()[:6]))
+    other = folder / "oxts/data/0000000006.txt"
+    words = other.read_text().split()
+    words[8], words[10] = words[10], words[8]
+    other.write_text(" ".join(words))
+    options = ["--split", "train", *ONE]
+    _, said = curate(capsys, "kitti", tmp_path / "raw", tmp_path / "out", *options, status=1)
+    assert "holds 20 numbers, expected the 30" in said
+    assert "none of 4 frames gave a record: 4 bad file" in said
+
+
+def test_kitti_crop_of_garg(tmp_path, capsys):
+    write_kitti(tmp_path / "raw")
+    for path in (tmp_path / "raw").glob("train/*/*/*/image_02/*.png"):
+        Image.fromarray(np.full((94, 310), 5 * 256, np.uint16)).save(path)
+    options = ["--option", "crop=garg", "--points", 30000, *ONE]
+    counts, _ = curate(capsys, "kitti", tmp_path / "raw", tmp_path / "out", *options)
+    for record in read_records(tmp_path / "out" / "kitti_eigen_test.jsonl"):
+        u, v = np.array(record["pixel_coords"]).T
+        assert (u.min(), u.max()) == (11, 297)  # of 310: 11.14 to 298.86
+        assert (v.min(), v.max()) == (38, 92)  # of 94: 38.36 to 93.24
+    assert counts["dropped"] == {"outside the crop": 2 * (310 * 94 - 287 * 55)}
+    options[1] = "crop=eigen"
+    _, said = curate(capsys, "kitti", tmp_path / "raw", tmp_path / "no", *options, status=1)
+    assert "unknown crop 'eigen'; known: none, garg" in said
 
 
 def test_kitti_with_calibration_of_another_release(tmp_path, capsys):

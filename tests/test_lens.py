@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from depthlm_plugin import Camera
 from depthlm_plugin.errors import ConfigError, GeometryError
-from depthlm_plugin.lens import Lens, undistort_image
+from depthlm_plugin.lens import LENS_MODELS, Lens, undistort_image
 
 NO_CV2 = "OpenCV is the optional extra 'lens'"
 
-# As calibrated: a phone, a webcam, a wide lens with k3 (turns at r = 1.17), pincushion, and three
-# fisheyes (a TUM-VI camera, one that turns at 75 degrees, an equidistant one).
+# As calibrated: a phone, a webcam, a wide lens with k3 (turns at r = 1.17), pincushion, three
+# fisheyes (a TUM-VI camera, one that turns at 75 degrees, an equidistant one), and two with thin
+# prism terms (the camera of ETH3D; one that turns, whose prism is as strong as a decentred add-on).
 LENSES = {
     "phone": Lens("opencv", (0.0812, -0.172, -0.00036, 0.00021, 0.071)),
     "webcam": Lens("opencv", (-0.2834, 0.0739, 0.00019, 0.00002)),
@@ -24,6 +25,13 @@ LENSES = {
     "fisheye": Lens("fisheye", (0.0034823, 0.0007150, -0.0020532, 0.00020293)),
     "fisheye folds": Lens("fisheye", (-0.05, -0.06, -0.01, -0.004)),
     "equidistant": Lens("fisheye", (0.0, 0.0, 0.0, 0.0)),
+    "eth3d": Lens(
+        "thin_prism_fisheye",
+        (0.21047, 0.21102, -5.36231e-06, 0.00051541, -0.158023, 0.406856, -8.46499e-05, 0.00086131),
+    ),
+    "prism folds": Lens(
+        "thin_prism_fisheye", (-0.05, -0.06, 0.012, -0.007, -0.01, -0.004, 0.02, -0.015)
+    ),
 }
 every_lens = pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 FAR_RAYS = np.random.default_rng(0).uniform(-6, 6, (20_000, 2))
@@ -32,9 +40,14 @@ NEAR_RAYS = np.random.default_rng(1).uniform(-0.55, 0.55, (500, 2))
 
 @st.composite
 def lenses(draw):
-    """Coefficients of either model, about as large as calibrations find them."""
-    if draw(st.booleans()):
-        return Lens("fisheye", tuple(draw(st.floats(-0.06, 0.06)) for _ in range(4)))
+    """Coefficients of every model, about as large as calibrations find them."""
+    model = draw(st.sampled_from(list(LENS_MODELS)))
+    if model != "opencv":
+        k = [draw(st.floats(-0.06, 0.06)) for _ in range(4)]
+        if model == "fisheye":
+            return Lens(model, tuple(k))
+        p, s = ([draw(st.floats(-0.01, 0.01)) for _ in range(2)] for _ in range(2))
+        return Lens(model, (*k[:2], *p, *k[2:], *s))
     k = [draw(st.floats(-bound, bound)) for bound in (0.4, 0.2, 0.05)]
     p = [draw(st.floats(-0.005, 0.005)) for _ in range(2)]
     return Lens("opencv", (*k[:2], *p, *k[2:][: draw(st.integers(0, 1))]))
@@ -69,9 +82,19 @@ def test_both_directions_hold_for_many_points_at_once(lens):
 
 
 @every_lens
+def test_a_whole_picture_at_once_is_its_parts(lens):
+    points = np.concatenate([NEAR_RAYS] * 150)
+    rays, valid = lens.try_undistort(points)
+    assert rays.shape == (75_000, 2)
+    one, one_valid = lens.try_undistort(NEAR_RAYS)
+    np.testing.assert_array_equal(valid.reshape(150, -1), np.tile(one_valid, (150, 1)))
+    np.testing.assert_allclose(rays.reshape(150, -1, 2), np.tile(one, (150, 1, 1)), atol=1e-12)
+
+
+@every_lens
 def test_what_no_valid_ray_falls_on_is_refused_not_answered(lens):
     """All distorted points: those that are answered are answered by a ray that is valid."""
-    distorted = FAR_RAYS / 2
+    distorted = np.concatenate([FAR_RAYS / 2, FAR_RAYS * 10])
     found, valid = lens.try_undistort(distorted)
     assert 0 < valid.sum() < len(valid) or not np.isfinite(lens._limit)
     assert lens.try_distort(found[valid])[1].all()
@@ -114,6 +137,71 @@ def test_zero_distortion_is_exactly_none(count):
     np.testing.assert_allclose(lens.undistort(FAR_RAYS), FAR_RAYS, rtol=1e-15)
 
 
+@st.composite
+def prism_coefficients(draw):
+    bounds = (0.3, 0.3, 0.02, 0.02, 0.3, 0.5, 0.02, 0.02)
+    return tuple(draw(st.floats(-bound, bound)) for bound in bounds)
+
+
+@given(prism_coefficients(), rays)
+def test_thin_prism_terms_are_those_that_eth3d_documents(coefficients, ray):
+    k1, k2, p1, p2, k3, k4, sx1, sy1 = coefficients
+    distorted, valid = Lens("thin_prism_fisheye", coefficients).try_distort([ray])
+    assume(valid[0])
+    x, y = ray
+    theta = math.atan2(math.hypot(x, y), 1)
+    turn = math.atan2(y, x)
+    u, v = theta * math.cos(turn), theta * math.sin(turn)
+    r2 = u**2 + v**2
+    radial = k1 * r2 + k2 * r2**2 + k3 * r2**3 + k4 * r2**4
+    du = u * radial + 2 * p1 * u * v + p2 * (r2 + 2 * u**2) + sx1 * r2
+    dv = v * radial + 2 * p2 * u * v + p1 * (r2 + 2 * v**2) + sy1 * r2
+    np.testing.assert_allclose(distorted, [(u + du, v + dv)], rtol=0, atol=1e-13)
+
+
+@given(prism_coefficients(), rays)
+def test_the_field_of_a_thin_prism_lens_ends_before_it_folds(coefficients, ray):
+    """Where it answers, a step to any side goes to the same side: no neighbour is beyond a fold."""
+    lens = Lens("thin_prism_fisheye", coefficients)
+    assume(lens.try_distort([ray])[1][0])
+    angle = math.atan(math.hypot(*ray))
+    step = 1e-6 * np.array([[1, 0], [0, 1], [0.7, 0.7], [0.7, -0.7]])
+    scale = angle / math.tan(angle) if angle else 1.0
+    plane = scale * np.array(ray)
+
+    def to_rays(points):
+        angles = np.hypot(*points.T)
+        return points * (np.tan(angles) / np.where(angles > 0, angles, 1))[:, None]
+
+    there, back = (lens.try_distort(to_rays(plane + sign * step)) for sign in (1, -1))
+    assume(there[1].all() and back[1].all())
+    assert (((there[0] - back[0]) * step).sum(axis=1) > 0).all()
+
+
+@given(lenses(), rays)
+def test_the_jacobian_is_the_slope_of_the_polynomials(lens, point):
+    at = np.array([point, point])
+    step = 1e-6 * np.eye(2)
+    forward, back = (
+        lens._polynomials(at + sign * step, np.hypot(*(at + sign * step).T)) for sign in (1, -1)
+    )
+    xx, xy, yx, yy = (entry[0] for entry in lens._jacobian(at, np.hypot(*at.T)))
+    slopes = (forward - back) / 2e-6
+    np.testing.assert_allclose([[xx, yx], [xy, yy]], slopes, rtol=0, atol=1e-6)
+
+
+@given(lenses(), rays)
+def test_a_thin_prism_fisheye_without_its_last_terms_is_a_fisheye(lens, ray):
+    k = lens.coefficients if lens.model == "fisheye" else (*lens.coefficients[:2], 0.01, -0.02)
+    prism = Lens("thin_prism_fisheye", (*k[:2], 0, 0, *k[2:], 0, 0))
+    for one, other in zip(
+        (*prism.try_distort([ray]), *prism.try_undistort([ray])),
+        (*Lens("fisheye", k).try_distort([ray]), *Lens("fisheye", k).try_undistort([ray])),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_equidistant_fisheye_by_hand():
     lens = LENSES["equidistant"]
     np.testing.assert_allclose(lens.distort([[1.0, 0.0], [0, 0]]), [[math.pi / 4, 0], [0, 0]])
@@ -133,8 +221,15 @@ def test_a_lens_of_no_points(lens):
     assert lens.undistort(np.empty((0, 2))).shape == (0, 2)
 
 
+def test_a_turn_that_is_farther_than_numbers_go_is_none():
+    lens = Lens("opencv", (-2.225e-311, 0.0, 0.0, 0.0))
+    np.testing.assert_allclose(lens.undistort(FAR_RAYS), FAR_RAYS, rtol=1e-15)
+
+
 @pytest.mark.parametrize("value", [1e49, -1e49, 1e-320, -1e-320])
-@pytest.mark.parametrize(("model", "count"), [("opencv", 5), ("fisheye", 4)])
+@pytest.mark.parametrize(
+    ("model", "count"), [("opencv", 5), ("fisheye", 4), ("thin_prism_fisheye", 8)]
+)
 def test_absurd_coefficients_do_not_crash(model, count, value):
     for at in range(count):
         lens = Lens(model, tuple(value if at == other else 0.0 for other in range(count)))
@@ -148,6 +243,7 @@ def test_absurd_coefficients_do_not_crash(model, count, value):
         ("opencv", (0.1, 0.2, 0.3), r"expected the opencv .*k1, k2, p1, p2.*found 3 numbers"),
         ("opencv", (0.1,) * 8, "found 8 numbers; with another lens model, undistort"),
         ("fisheye", (0.1,) * 5, r"expected the fisheye .*k1, k2, k3, k4.*found 5 numbers"),
+        ("thin_prism_fisheye", (0.1,) * 12, r"\[k1, k2, p1, p2, k3, k4, sx1, sy1\], found 12"),
         ("opencv", (0.1, math.nan, 0, 0), "expected finite opencv .*nan"),
         ("fisheye", (0.1, -math.inf, 0, 0), "expected finite fisheye .*inf"),
         ("opencv", (1e200, 0, 0, 0), "expected finite"),
@@ -165,16 +261,19 @@ def test_a_lens_is_a_value():
     assert len({lens, pickle.loads(pickle.dumps(lens))}) == 1
 
 
-@every_lens
+@pytest.mark.parametrize(
+    "lens",
+    [lens for lens in LENSES.values() if lens.model != "thin_prism_fisheye"]
+    + [Lens("thin_prism_fisheye", (0.21, 0.211, 0, 0, -0.158, 0.407, 0, 0))],
+)
 def test_points_agree_with_opencv(lens):
     cv2 = pytest.importorskip("cv2", reason=NO_CV2)
     matrix = np.array([[811.3, 0, 634.2], [0, 808.9, 351.7], [0, 0, 1.0]])
     camera = Camera(811.3, 808.9, 634.2, 351.7, (1280, 720), lens)
     points = np.column_stack([NEAR_RAYS, np.ones(len(NEAR_RAYS))])[:, None]
-    coefficients = np.array(lens.coefficients)
+    coefficients = np.array(lens._radial if lens.is_fisheye else lens.coefficients)
     still = np.zeros(3)
-    models = {"opencv": cv2, "fisheye": cv2.fisheye}
-    model = models[lens.model]
+    model = cv2.fisheye if lens.is_fisheye else cv2
     theirs = model.projectPoints(points, still, still, matrix, coefficients)[0].reshape(-1, 2)
     np.testing.assert_allclose(camera.project(points.reshape(-1, 3)), theirs, rtol=0, atol=1e-6)
 

@@ -99,6 +99,9 @@ BAD_ROWS = {
     "fisheye with five numbers": (
         distortion("fisheye", *[0.1] * 5), DISTORTION, ["[k1, k2, k3, k4]", "found 5 numbers"]
     ),
+    "thin prism fisheye of COLMAP with its focal lengths": (
+        distortion("thin_prism_fisheye", *[0.1] * 12), DISTORTION, ["sx1, sy1]", "found 12 numbers"]
+    ),
     "unknown lens model": (
         distortion("fishey", *[0.1] * 4), DISTORTION, ["'fishey'", "did you mean 'fisheye'"]
     ),
@@ -191,6 +194,10 @@ def test_depth_kind_comes_from_the_record_or_its_dataset(make_record, own, datas
         ([0.1, 0, 0, 0, 0.2], Lens("opencv", (0.1, 0, 0, 0, 0.2))),
         (distortion("opencv", 0.1, 0, 0, 0)["distortion"], Lens("opencv", (0.1, 0, 0, 0))),
         (distortion("fisheye", 0.1, 0, 0, 0)["distortion"], Lens("fisheye", (0.1, 0, 0, 0))),
+        (
+            distortion("thin_prism_fisheye", *[0.01] * 8)["distortion"],
+            Lens("thin_prism_fisheye", (0.01,) * 8),
+        ),
         # An equidistant fisheye, not a pinhole.
         (distortion("fisheye", 0, 0, 0, 0)["distortion"], Lens("fisheye", (0, 0, 0, 0))),
     ],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..camera import DEPTH_KINDS, Camera, Floats
 from ..errors import GeometryError, did_you_mean
 
-_SAME_SHAPE = 0.01  # by which the ratios of a picture's and its depth map's sides may differ
+_BORDER_PX = 0.5  # of a depth map: by how much one edge may miss the picture's where others agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ class Frame:
         width, height = self.camera.size_wh
         if depth_m.ndim != 2 or not depth_m.size:
             raise GeometryError(f"a depth map has the shape (H, W), found {depth_m.shape}")
-        scale_x, scale_y = width / depth_m.shape[1], height / depth_m.shape[0]
-        if min(scale_x, scale_y) < 1 or abs(scale_x / scale_y - 1) > _SAME_SHAPE:
+        if not same_field((width, height), (depth_m.shape[1], depth_m.shape[0])):
             raise GeometryError(
                 f"the depth map is {depth_m.shape[1]}x{depth_m.shape[0]} but its picture"
                 f" {width}x{height}; expected the same size, or a smaller map of the same shape"
@@ -129,6 +128,16 @@ class Frame:
         scale_xy = np.array([width / map_width, height / map_height])
         scaled: NDArray[np.int64] = np.floor((pixels + 0.5) * scale_xy).astype(np.int64)
         return scaled
+
+
+def same_field(size_wh: tuple[int, int], map_wh: tuple[int, int]) -> bool:
+    """Return whether a depth map can be a picture made smaller, both axes alike.
+
+    ScanNet's 640x480 is not of 1296x968: four rows were cut, and scaled labels would be 2 px off.
+    """
+    scale_x, scale_y = size_wh[0] / map_wh[0], size_wh[1] / map_wh[1]
+    shift_px = abs(scale_x / scale_y - 1) * max(map_wh) / 2
+    return min(scale_x, scale_y) >= 1 and shift_px <= _BORDER_PX
 
 
 def _check_metres(depth: NDArray[Any]) -> None:

@@ -10,14 +10,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..camera import Camera
+from ..camera import Camera, Floats
 from ..errors import DepthLMError, RecordError
 from ..images import image_size
 from .frames import Frame, Item
-from .reading import Reader, missing, read_depth_png
+from .oxts import calibrated, mounting, picture_time, vehicle_motion
+from .reading import Reader, chosen, missing, read_depth_png
 
 _UNITS = 256.0  # of the depth images, a metre
 _CAMERAS = ("image_02", "image_03")
+_GARG = (0.40810811, 0.99189189), (0.03594771, 0.96405229)  # of the height, of the width
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,13 @@ class Kitti(Reader):
 
     Depth: z along the principal axis, of 11 lidar sweeps, checked against stereo.
 
-    Units: 16-bit PNG, metres = value / 256.
+    Units: 16-bit PNG, metres = value / 256. Where the drive has `oxts/`, and its date
+    `calib_imu_to_velo.txt` and `calib_velo_to_cam.txt`: the pose (x east, y north, z up from the
+    drive's first packet, by the Mercator projection of KITTI's development kit) and `speed_m_s`,
+    forwards. `timestamp` is the picture's, seconds since 1970 as if its clock were UTC.
 
-    Invalid: value 0.
+    Invalid: value 0; with `--option crop=garg`, everything outside the crop of Garg et al. (2016),
+    rows 0.408 to 0.992 and columns 0.036 to 0.964 of the whole picture.
 
     Split: `eigen_test` (default): the lines of `eigen_test_files_with_gt.txt` in the root
     (`--option files=NAME`) whose depth map is not `None`, 652 of 697; or `train`, `val`: every
@@ -44,11 +50,13 @@ class Kitti(Reader):
     """
 
     files: str = "eigen_test_files_with_gt.txt"
+    crop: str = "none"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("eigen_test", "train", "val")
 
     def items(self) -> Iterator[Item]:
         """Yield the frames as `<drive>_sync/<camera>/<number>`."""
+        chosen("crop", self.crop, ("none", "garg"))
         if self.split == "eigen_test":
             yield from self._eigen()
             return
@@ -83,7 +91,7 @@ class Kitti(Reader):
         """Return a frame."""
         where = f"kitti {item.frame_id}"
         picture, depth, focal_px = item.at
-        drive, camera_name, _ = item.frame_id.split("/")
+        drive, camera_name, number = item.frame_id.split("/")
         path = self.root / picture
         size_wh = image_size(str(path), where)
         camera = _camera(
@@ -103,13 +111,23 @@ class Kitti(Reader):
                 where,
                 f"depth is {raw.shape[1]}x{raw.shape[0]}, the picture {size_wh[0]}x{size_wh[1]}",
             )
+        depth_m = np.where(raw > 0, raw / _UNITS, np.nan)
+        dropped = _outside_garg(depth_m) if self.crop == "garg" else 0
+        date = self.root / drive[:10]
+        taken_s = picture_time(date / drive, camera_name, int(number), where)
+        motion = vehicle_motion(date / drive, int(number), taken_s, where)
+        mount = mounting(date, camera_name, where)
         return Frame(
             path,
             camera,
             "z",
-            depth_m=np.where(raw > 0, raw / _UNITS, np.nan),
+            depth_m=depth_m,
             scene=drive,
             camera_name=camera_name,
+            timestamp=taken_s,
+            pose=None if motion is None or mount is None else motion[0] @ mount,
+            dropped={"outside the crop": dropped} if dropped else {},
+            extra={} if motion is None else {"speed_m_s": motion[1]},
         )
 
     def _found(self, depth: str) -> Path:
@@ -119,18 +137,16 @@ class Kitti(Reader):
 
 
 def _camera(path: Path, name: str, size_wh: tuple[int, int], where: str) -> Camera:
-    key = f"P_rect_{name[-2:]}:"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        words = next(line.split()[1:] for line in lines if line.startswith(key))
-        row = [float(word) for word in words]
-        fx, cx, fy, cy = row[0], row[2], row[5], row[6]
-    except FileNotFoundError as error:
-        raise RecordError(
-            "missing file", where, f"{path} does not exist; it comes with the raw drives"
-        ) from error
-    except (StopIteration, ValueError, IndexError) as error:
-        raise RecordError(
-            "bad file", where, f"{path} has no line {key} with 12 numbers; fetch it again"
-        ) from error
-    return Camera.from_intrinsics([fx, fy, cx, cy, *size_wh])
+    row = calibrated(path, f"P_rect_{name[-2:]}", 12, where)
+    return Camera.from_intrinsics([row[0], row[5], row[2], row[6], *size_wh])
+
+
+def _outside_garg(depth_m: Floats) -> int:
+    """Make depths outside the crop invalid; return how many there were."""
+    height, width = depth_m.shape
+    (top, bottom), (left, right) = _GARG
+    inside = np.zeros(depth_m.shape, dtype=np.bool_)
+    inside[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
+    count = int(np.isfinite(depth_m[~inside]).sum())
+    depth_m[~inside] = np.nan
+    return count

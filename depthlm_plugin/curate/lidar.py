@@ -8,9 +8,25 @@ from numpy.typing import NDArray
 from ..camera import Camera, Floats
 
 NEAREST_M = 1.0  # nearer returns are of the vehicle itself
+# Its outline and some more: no car of these datasets is longer or wider, mirrors included.
+_VEHICLE_M = np.array([(-1.3, -1.1), (4.1, 1.1)])
 _NEARER = 0.9  # of a point's distance: what is below it is another surface in front
 _LOWEST_M = 1.0  # of a camera above the road: a road's inverse distances change no faster than so
 _SURROUNDED_DEG = 190.0  # more than 180, so that a pole's points surround what is behind it
+
+
+def off_vehicle(points_m: Floats) -> Floats:
+    """Return the points (N, 3) that are not on the vehicle itself, over its outline on the ground.
+
+    A lidar's motion is made up for as if what it meets stood still; the vehicle does not.
+
+    Args:
+        points_m: In its own frame: x forward from the rear axle, y left, metres.
+    """
+    low, high = _VEHICLE_M
+    on_it = ((points_m[:, :2] > low) & (points_m[:, :2] < high)).all(axis=1)
+    result: Floats = points_m[~on_it]
+    return result
 
 
 def seen_points(
