@@ -98,7 +98,8 @@ def _by_ray(
         import ray
     except ImportError as error:
         raise ConfigError(
-            f'--engine ray needs Ray, which cannot be imported ({error}): pip install "depthlm-plugin[ray]"'
+            f"--engine ray needs Ray, which cannot be imported ({error}): pip install"
+            ' "depthlm-plugin[ray]"'
         ) from error
     started = not ray.is_initialized()
     if started:
