@@ -142,6 +142,23 @@ class Camera:
         result: Floats = rays * (self.fx, self.fy) + (self.cx, self.cy)
         return result
 
+    def try_project(self, points_m: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the pixels (N, 2) of camera-frame points (N, 3), and which the picture shows (N,).
+
+        A point behind the camera, beyond the field of its lens model or outside the picture is not
+        shown; its pixel means nothing.
+        """
+        points = np.asarray(points_m, dtype=np.float64).reshape(-1, 3)
+        shown = points[:, 2] > 0
+        rays = points[:, :2] / np.where(shown, points[:, 2], 1.0)[:, None]
+        if self.lens is not None:
+            rays, valid = self.lens.try_distort(rays)
+            shown &= valid
+        pixels: Floats = np.where(shown[:, None], rays, 0.0) * (self.fx, self.fy)
+        pixels += (self.cx, self.cy)
+        shown &= ((pixels >= -0.5) & (pixels < np.array(self.size_wh) - 0.5)).all(axis=1)
+        return pixels, shown
+
     def unproject(self, pixels: ArrayLike, z_m: ArrayLike) -> Floats:
         """Return camera-frame points (N, 3) in metres for pixels (N, 2) at z-depth `z_m` (N,).
 

@@ -231,6 +231,11 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", action="store_true", help="with the training crop")
     parser.add_argument("--label", default="distance", help="distance (default) or z")
     parser.add_argument("--prompt", default="official", help="template (default: official)")
+    parser.add_argument("--task", default="depth", help="what is asked (default: depth)")
+    parser.add_argument("--reference", default="marker", help="marker (default), text or numbered")
+    parser.add_argument(
+        "--questions", type=int, default=1, metavar="K", help="packed into a sample, with --train"
+    )
     parser.add_argument(
         "--size-multiple", type=int, default=28, help="patch x merge size of the model, pixels"
     )

@@ -14,12 +14,16 @@ from .errors import ConfigError, did_you_mean
 from .images import EXIF_RULES
 from .markers import MARKERS, Marker, get_marker, name_color, parse_color
 from .mixing import PRESETS
-from .prompts import load_template
+from .prompts import REFERENCES, load_template, template_files
 from .tasks import TASKS
 
 SAVED_AS = "depthlm_config.json"
+_SAVED_TEMPLATES = "depthlm_templates/"
 _SAVED_FORMAT = 1
-_LATER = {"text", "numbered"}  # references of design §6 that no version can do yet
+
+_RANGES = {"time_s": 0.1, "speed_m_s": 0.1, "pair_baseline_m": 0.0}  # and the least they may be
+_MOST_PACKED = 49  # questions an image: two numbered points each
+_MOST_MARKS = 99
 
 # What the model is taught to see and answer: one value per model, never per dataset.
 MODEL_KEYS = frozenset(
@@ -29,6 +33,7 @@ MODEL_KEYS = frozenset(
         "marker",
         "marker_px",
         "marker_color",
+        "marker_color_2",
         "marker_outline",
         "prompt",
         "label",
@@ -53,7 +58,9 @@ class DepthLMConfig:
     crop_width: tuple[int, int] | None = (1000, 1400)
     """Width of the training crop, likewise."""
     reference: str = "marker"
-    """How a question refers to its pixel: `marker` (drawn into the image)."""
+    """How a question refers to its pixel: `marker` (drawn into the image), `text` (coordinates from
+    0 to 2000 in the question, nothing drawn) or `numbered` (several numbered marks in one image).
+    """
     marker: str = "arrow"
     """Shape of the mark: arrow, cross, dot, ring, box or numbered."""
     marker_px: int = 5
@@ -61,16 +68,33 @@ class DepthLMConfig:
     that its mark would leave the image."""
     marker_color: str = "red"
     """Colour of the mark: a name or "#rrggbb"; [r, g, b] is read as the colour's name."""
+    marker_color_2: str = "blue"
+    """Colour of the second mark of a question about two points."""
     marker_outline: str | None = None
     """Colour of a contrast outline, one pixel around the mark; null: none."""
     tasks: Mapping[str, float] = field(default_factory=lambda: {"depth": 1.0})
-    """Task -> sampling weight."""
+    """Task -> sampling weight; evaluation asks all of them."""
+    time_s: tuple[float, float] = (1.0, 20.0)
+    """Range of the times that `speed` questions state, seconds."""
+    speed_m_s: tuple[float, float] = (0.5, 15.0)
+    """Range of the speeds that `time` questions state, metres a second."""
+    order_ratio: float = 1.1
+    """Least ratio of the depths of two points whose order is asked for."""
+    pair_rows: int = 30
+    """Most rows between the two records of a pair in their file."""
+    pair_baseline_m: tuple[float, float] = (0.05, 10.0)
+    """Least and most metres between the two cameras of a pair."""
+    pair_overlap: float = 0.3
+    """Least share of labelled points that lie in the other picture too."""
+    pair_time_gap: float | None = None
+    """Most between the timestamps of a pair, in the dataset's own unit; null: any."""
     questions_per_image: int = 1
-    """Questions packed into one sample; a drawn marker allows one."""
+    """Questions packed into one training sample, each a turn; a drawn marker allows one."""
     points_per_record: int | str = 1
     """Samples drawn from one record per epoch, or `all` its points (evaluation)."""
     prompt: str = "official"
-    """Template: templates/<task>/<prompt>.yaml."""
+    """Template: templates/<task>/<prompt>.yaml; or a path: of a YAML file, or of a folder with
+    <task>.yaml."""
     label: str = "distance"
     """What the model answers: `distance` to the camera centre, or `z` along the principal axis."""
     min_depth_m: float = 0.0
@@ -98,13 +122,15 @@ class DepthLMConfig:
         # Plain values, so that equal blocks are equal configs however they were written.
         for name in ("focal_px", "max_upscale"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("marker_color", "marker_outline"):
+        for name in ("marker_color", "marker_color_2", "marker_outline"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, name_color(parse_color(getattr(self, name))))
         object.__setattr__(self, "tasks", dict(self.tasks))
         for name in ("crop_height", "crop_width"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in _RANGES:
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
 
     @classmethod
     def from_block(cls, block: object, base: DepthLMConfig | None = None) -> DepthLMConfig:
@@ -145,7 +171,22 @@ class DepthLMConfig:
         """Return the mark that this model is shown; `number` is what a numbered one says."""
         outline = None if self.marker_outline is None else parse_color(self.marker_outline)
         color = parse_color(self.marker_color)
-        return get_marker(self.marker, self.marker_px, color=color, outline=outline, number=number)
+        return get_marker(
+            self.mark_kind, self.marker_px, color=color, outline=outline, number=number
+        )
+
+    @property
+    def mark_kind(self) -> str:
+        """The shape of the marks that are drawn."""
+        return "numbered" if self.reference == "numbered" else self.marker
+
+    @property
+    def margin_px(self) -> int:
+        """Least distance of a point from the view's border, pixels: its mark needs that room."""
+        if self.reference == "text":
+            return 0
+        most = 1 if self.reference == "marker" else 2 * self.questions_per_image
+        return self.make_marker(min(most, _MOST_MARKS)).margin_px
 
     def to_dict(self) -> dict[str, Any]:
         """Return the block that makes this config."""
@@ -164,11 +205,18 @@ class DepthLMConfig:
         """
         from . import __version__
 
+        block = self.to_dict()
+        for task, own in template_files(list(self.tasks), self.prompt).items():
+            # The user's own templates travel with the weights that were taught by them.
+            block["prompt"] = _SAVED_TEMPLATES
+            place = Path(folder, _SAVED_TEMPLATES, f"{task}.yaml")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(own.read_bytes())
         content = {
             "format": _SAVED_FORMAT,
             "version": __version__,
             "template": template,
-            "depthlm": self.to_dict(),
+            "depthlm": block,
             "data": data,
         }
         path = Path(folder, SAVED_AS)
@@ -179,7 +227,12 @@ class DepthLMConfig:
     def load(cls, folder: str | Path) -> DepthLMConfig | None:
         """Return the config saved in a folder, or None where there is none."""
         content = _saved(folder)
-        return None if content is None else cls.from_block(content["depthlm"])
+        if content is None:
+            return None
+        block = dict(content["depthlm"])
+        if block.get("prompt") == _SAVED_TEMPLATES:
+            block["prompt"] = str(Path(folder, _SAVED_TEMPLATES))
+        return cls.from_block(block)
 
 
 def saved_template(folder: str | Path) -> str | None:
@@ -233,8 +286,17 @@ def changes(old: DepthLMConfig, new: DepthLMConfig, keys: frozenset[str]) -> lis
     return [
         f"{key}: {getattr(old, key)} -> {getattr(new, key)}"
         for key in CONFIG_KEYS
-        if key in keys and getattr(old, key) != getattr(new, key)
+        if key in keys
+        and getattr(old, key) != getattr(new, key)
+        and not _same_prompt(key, old, new)
     ]
+
+
+def _same_prompt(key: str, old: DepthLMConfig, new: DepthLMConfig) -> bool:
+    """Return whether two prompts are the same templates in different places."""
+    return key == "prompt" and all(
+        load_template(task, old.prompt) == load_template(task, new.prompt) for task in old.tasks
+    )
 
 
 def _nearest_key(key: str) -> str:
@@ -253,26 +315,32 @@ def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad 
             return  # the checks below look it up
     for name in ("crop_height", "crop_width"):
         yield from _range_problem(name, getattr(config, name))
-    yield from _choice("reference", config.reference, ["marker", *sorted(_LATER)])
-    if config.reference in _LATER:
-        yield f"reference {config.reference!r} is not implemented yet; use marker"
+    yield from _choice("reference", config.reference, list(REFERENCES))
     yield from _choice("marker", config.marker, list(MARKERS))
     if not _is_count(config.marker_px):
         yield f"marker_px must be a whole number of pixels above 0, found {config.marker_px!r}"
     elif config.marker in MARKERS:
         try:
-            get_marker(config.marker, config.marker_px)
+            get_marker(config.mark_kind, config.marker_px)
         except ConfigError as error:
             yield str(error)
     yield from _color_problem("marker_color", config.marker_color)
+    yield from _color_problem("marker_color_2", config.marker_color_2)
     if config.marker_outline is not None:
         yield from _color_problem("marker_outline", config.marker_outline)
     yield from _task_problems(config)
-    if config.questions_per_image != 1:
-        yield (
-            f"questions_per_image must be 1 with a drawn marker, found"
-            f" {config.questions_per_image!r}"
-        )
+    yield from _packing_problems(config)
+    for name in _RANGES:
+        yield from _span_problem(name, getattr(config, name))
+    if not _is_number(config.order_ratio) or config.order_ratio < 1:
+        yield f"order_ratio must be 1 or more, found {config.order_ratio!r}"
+    if not _is_count(config.pair_rows):
+        yield f"pair_rows must be a whole number above 0, found {config.pair_rows!r}"
+    if not _is_number(config.pair_overlap) or not 0 <= config.pair_overlap <= 1:
+        yield f"pair_overlap must be a share from 0 to 1, found {config.pair_overlap!r}"
+    gap = config.pair_time_gap
+    if gap is not None and (not _is_number(gap) or gap <= 0):
+        yield f"pair_time_gap must be a number above 0 or null, found {gap!r}"
     if config.points_per_record != "all" and not _is_count(config.points_per_record):
         yield (
             "points_per_record must be a whole number above 0 or all, found"
@@ -310,6 +378,28 @@ def _task_problems(config: DepthLMConfig) -> Any:
             load_template(task, config.prompt)
         except ConfigError as error:
             yield str(error)
+
+
+def _packing_problems(config: DepthLMConfig) -> Any:
+    packed = config.questions_per_image
+    if not _is_count(packed) or packed > _MOST_PACKED:
+        yield f"questions_per_image must be 1 to {_MOST_PACKED}, found {packed!r}"
+    elif packed > 1 and config.reference == "marker":
+        yield (
+            f"questions_per_image must be 1 with a drawn marker, found {packed}; use reference:"
+            " text or numbered"
+        )
+
+
+def _span_problem(name: str, value: object) -> Any:
+    least = _RANGES[name]
+    if (
+        not isinstance(value, (list, tuple))
+        or len(value) != 2
+        or not all(map(_is_number, value))
+        or not least <= value[0] <= value[1]
+    ):
+        yield f"{name} must be [least, most], {least:g} or more, found {value!r}"
 
 
 def _range_problem(name: str, value: object) -> Any:

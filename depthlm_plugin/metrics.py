@@ -1,4 +1,4 @@
-"""Depth metrics over scalar answers; an answer that cannot be parsed counts as wrong."""
+"""Metrics of positive quantities; an answer that cannot be parsed counts as wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from .camera import Floats
 THRESHOLD = 1.25
 
 
+@np.errstate(over="ignore")  # a ratio or a square beyond all floats is infinite, and wrong
 def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
-    """Return the metrics of predictions (N,) against targets (N,), metres.
+    """Return the metrics of predictions (N,) against targets (N,): metres, or one other unit.
 
     Args:
-        predictions_m: Parsed answers; NaN where an answer could not be parsed.
+        predictions_m: Parsed answers; NaN where an answer could not be parsed. What is not a
+            positive, finite number counts like NaN: as a failure, as the parser has it.
         targets_m: True values, positive, at full precision.
 
     Returns:
@@ -29,7 +31,9 @@ def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
     targets = np.asarray(targets_m, dtype=np.float64)
     if predictions.shape != targets.shape or predictions.ndim != 1 or not len(targets):
         raise ValueError(f"expected two equal lists, found {predictions.shape}, {targets.shape}")
-    parsed = ~np.isnan(predictions)
+    if not (np.isfinite(targets) & (targets > 0)).all():
+        raise ValueError(f"targets must be positive and finite, found {targets.min()}")
+    parsed = np.isfinite(predictions) & (predictions > 0)
     ratio = np.full(len(targets), np.inf)
     ratio[parsed] = np.maximum(
         predictions[parsed] / targets[parsed], targets[parsed] / predictions[parsed]
@@ -63,7 +67,10 @@ def best_constant(targets_m: ArrayLike) -> tuple[float, float]:
 
 
 def mean_over(datasets: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return the mean of each metric over datasets, as the paper averages; `n` is the sum."""
+    """Return the mean of each metric over datasets, as the paper averages; `n` is the sum.
+
+    A metric that one of them lacks is left out, and so is `constant_m`.
+    """
     shared = [name for name in datasets[0] if all(name in metrics for metrics in datasets)]
     means = {
         name: float(np.mean([metrics[name] for metrics in datasets]))

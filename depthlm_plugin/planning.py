@@ -9,27 +9,37 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from .camera import Camera, as_pixel
+from .camera import Camera
+from .choosing import AT_BORDER, Choices
 from .config import DepthLMConfig
-from .errors import GeometryError, RecordError
+from .errors import RecordError
 from .images import check_size, image_size
-from .markers import parse_color
-from .prompts import load_template
-from .questions import Question, Sample
+from .pairs import Limits
+from .questions import Sample
 from .records import Record, check_record, find_image, parse_row
 from .rendering import source_pixels
-from .tasks import TASKS
-from .view import Mark, View
+from .tasks import TASKS, Asked, NotAskableError, Shown, Task
+from .view import View
+from .windows import Windows
+from .wording import Words
 
-REDRAWN = "point near the border or outside the crop: another drawn"
-AT_BORDER = "point too near the border for its mark: left out"
-OUT_OF_RANGE = "point outside min_depth_m .. max_depth_m: left out"
+NOT_ENOUGH = "record without points enough for a question about two"
+NO_PARTNER = "record without a partner (another row, see the pair_ keys)"
+_PARTNERS = 20  # rows tried before a record has no partner
+
+
+class Neighbours(Protocol):
+    """The rows of a file by number: where a record's partner is looked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int, /) -> tuple[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,8 @@ class Planner:
         multiple: Model's patch size x merge size, pixels: views are multiples of it, so that the
             model's processor does not resample again.
         depth_kind: What `depth` means in records that do not say.
-        fixed_wh: The one size that the model accepts, for models that have one: views are cropped
-            or padded with black to it, in training too; `multiple` and crops do not matter then.
+        fixed_wh: The one size that the model accepts, for models that have one.
+        records: The dataset's records file, for tasks about two of its pictures; or the rows.
     """
 
     config: DepthLMConfig
@@ -55,11 +65,14 @@ class Planner:
     multiple: int
     depth_kind: str | None = None
     fixed_wh: tuple[int, int] | None = None
+    records: str | Sequence[tuple[str, Any]] | None = None
 
     def plan(
         self, raw: Mapping[str, Any] | str, where: str, row: int, epoch: int = 0
     ) -> tuple[list[Sample], Counter[str]]:
         """Return the samples of a record, and counts of what was left out or skipped.
+
+        Training draws one of the tasks; evaluation asks them all.
 
         Args:
             raw: The record, or its JSON text.
@@ -73,7 +86,11 @@ class Planner:
         counts: Counter[str] = Counter()
         try:
             record, path = self._checked(raw, where, row, counts)
-            return self._draw(record, path, epoch, counts), +counts
+            tasks = [self._task(record, epoch)] if self.train else list(self.config.tasks)
+            samples: list[Sample] = []
+            for task in tasks:
+                samples += self._draw(TASKS[task], record, path, epoch, counts)
+            return samples, +counts
         except RecordError as error:
             if self.config.on_error == "raise":
                 raise
@@ -132,29 +149,57 @@ class Planner:
     def _at(self, record: Record, path: str, index: int, epoch: int) -> Sample:
         """Return the sample of the point at `index` of the record's points."""
         pixel = record.pixels[index]
-        if self._crops_for_training:
-            size_wh = self._crop_size(record, self._rng(record, epoch, 0))
-            view = self._window(record, path, size_wh, None)
+        if self._windows.cropping:
+            view = self._windows.draw(record, path, self._rng(record, epoch, 0))
         else:
-            view = self._window(record, path, self._full_size(record), pixel)
-        if not self._fitting(view, record, [index]):
+            view = self._windows.whole(record, path, pixel)
+        if not self._windows.fitting(view, record, [index]):
             x, y = view.pixels_from_source(pixel)[0]
             raise RecordError(
                 AT_BORDER,
                 record.where,
                 f"point {record.points[index]} lands at ({x:.1f}, {y:.1f}) in the"
                 f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark"
-                f" needs {self.config.make_marker().margin_px} px on every side; choose another"
-                " point",
+                f" needs {self.config.margin_px} px on every side; choose another point",
             )
-        task = self._task(record, epoch)
-        target = float(TASKS[task](record, self.config.label)[index])
-        return self._sample(record, view, index, task, target)
+        task = TASKS[self._task(record, epoch)]
+        if (task.points, task.images) != (1, 1):
+            raise RecordError(
+                "no such question",
+                record.where,
+                f"task {task.name!r} is not about one point; choose one that is (tasks: ...)",
+            )
+        rng = self._rng(record, epoch, "question", task.name, 0)
+        shown = Shown((record,), (index,), (view,))
+        return self._words.sample(task, [(shown, task.ask(shown, self.config, rng))], [view], rng)
 
-    @property
-    def _crops_for_training(self) -> bool:
-        crops = self.config.crop_height or self.config.crop_width
-        return self.train and bool(crops) and self.fixed_wh is None
+    @cached_property
+    def _windows(self) -> Windows:
+        return Windows(self.config, self.train, self.multiple, self.fixed_wh)
+
+    @cached_property
+    def _choices(self) -> Choices:
+        return Choices(self.config, self._windows, self._rng)
+
+    @cached_property
+    def _pairs(self) -> bool:
+        return any(TASKS[task].images == 2 for task in self.config.tasks)
+
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self.config, self.dataset)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours | None:
+        if isinstance(self.records, str):
+            from .rows import open_rows
+
+            return open_rows(self.records)
+        return self.records
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without what is opened: fingerprints, processes
+        values = [getattr(self, name) for name in self.__dataclass_fields__]
+        return Planner, tuple(values)
 
     def _checked(
         self, raw: Mapping[str, Any] | str, where: str, row: int, counts: Counter[str]
@@ -162,7 +207,7 @@ class Planner:
         """Return the checked record and the path of its checked image."""
         if isinstance(raw, str):
             raw = parse_row(raw, where)
-        record, problems = check_record(raw, where, row, self.depth_kind)
+        record, problems = check_record(raw, where, row, self.depth_kind, poses=self._pairs)
         if problems and self.config.on_error == "raise":
             raise problems[0]
         counts.update(problem.reason for problem in problems)
@@ -180,171 +225,128 @@ class Planner:
             check_size(size_wh, record.camera, path, record.where)
         return path
 
-    def _draw(self, record: Record, path: str, epoch: int, counts: Counter[str]) -> list[Sample]:
-        task = self._task(record, epoch)
-        targets = TASKS[task](record, self.config.label)
-        low, high = self.config.min_depth_m, self.config.max_depth_m
-        pool = [i for i, m in enumerate(targets) if low <= m and (high is None or m <= high)]
-        counts[OUT_OF_RANGE] += len(targets) - len(pool)
-        order = _shuffled(pool, self._rng(record, epoch))
-        chosen = self._crops(record, path, order, epoch, counts)
-        samples = [
-            self._sample(record, view, index, task, float(targets[index])) for view, index in chosen
-        ]
-        if not samples:
+    def _draw(
+        self, task: Task, record: Record, path: str, epoch: int, counts: Counter[str]
+    ) -> list[Sample]:
+        """Return the samples of one task."""
+        if task.images == 2:
+            return self._draw_pair(task, record, path, epoch, counts)
+        order = self._choices.pool(record, epoch, counts)
+        samples = []
+        size = task.points, self._packed(task)
+        windows = self._choices.windows_of(*size, record, path, order, epoch, counts)
+        for number, (view, indices) in enumerate(windows):
+            rng = self._rng(record, epoch, "question", task.name, number)
+            asked = self._ask_of(task, record, view, indices, rng, counts)
+            if asked:
+                samples.append(self._words.sample(task, asked, [view], rng))
+        if not samples and task.points == 1:
             raise RecordError(
                 "no usable point",
                 record.where,
-                f"none of its {len(targets)} points is inside the depth range and the mark's"
-                f" border of {self.config.make_marker().margin_px} px; drop the row",
+                f"none of its {len(record.points)} points is inside the depth range and the mark's"
+                f" border of {self.config.margin_px} px; drop the row",
             )
+        counts[NOT_ENOUGH] += not samples
         return samples
+
+    def _ask_of(
+        self,
+        task: Task,
+        record: Record,
+        view: View,
+        indices: list[int],
+        rng: random.Random,
+        counts: Counter[str],
+    ) -> list[tuple[Shown, Asked]]:
+        """Return as many questions as a sample takes, about the first of these points that fit."""
+        asked: list[tuple[Shown, Asked]] = []
+        rest = list(indices)
+        while len(rest) >= task.points and len(asked) < self._packed(task):
+            first, *others = rest
+            rest = others
+            for partner in [(other,) for other in others] if task.points == 2 else [()]:
+                shown = Shown((record,), (first, *partner), (view,))
+                question = self._ask(task, shown, rng, counts)
+                if question is not None:
+                    asked.append((shown, question))
+                    rest = [index for index in others if index not in partner]
+                    break
+        return asked
+
+    def _draw_pair(
+        self, task: Task, record: Record, path: str, epoch: int, counts: Counter[str]
+    ) -> list[Sample]:
+        """Return the sample of a record and one of its partners."""
+        reasons: Counter[str] = Counter()
+        for partner in self._partners(record, epoch, reasons):
+            second_path = self._check_image(partner)
+            rng = self._rng(record, epoch, "question", task.name, partner.row)
+            views = (
+                self._windows.draw(record, path, self._rng(record, epoch, 0)),
+                self._windows.draw(partner, second_path, self._rng(partner, epoch, 0)),
+            )
+            choices: list[tuple[int, ...]] = [()]
+            if task.points:
+                order = self._choices.pool(record, epoch, counts)
+                choices = [(at,) for at in self._windows.fitting(views[0], record, order)]
+            asked = []
+            for indices in choices:
+                shown = Shown((record, partner), indices, views)
+                question = self._ask(task, shown, rng, reasons)
+                if question is not None:
+                    asked.append((shown, question))
+                    if len(asked) == self._packed(task):
+                        break
+            if asked:
+                return [self._words.sample(task, asked, list(views), rng)]
+        counts[NO_PARTNER] += 1
+        counts.update({f"{NO_PARTNER}: {reason}": n for reason, n in reasons.items()})
+        return []
+
+    def _partners(self, record: Record, epoch: int, reasons: Counter[str]) -> Iterator[Record]:
+        """Yield records that make a pair with one, and count why others do not."""
+        rows = self._neighbours
+        if rows is None:
+            return
+        limits = Limits.of(self.config)
+        rng = self._rng(record, epoch, "partner")
+        order = [rng.random() for _ in range(2 * limits.rows)]
+        tried = 0
+        for row in limits.candidates(record.row, len(rows), order):
+            where, raw = rows[row]
+            raw = parse_row(raw, where) if isinstance(raw, str) else raw
+            try:
+                other, _ = check_record(raw, where, row, self.depth_kind)
+            except RecordError as error:
+                reasons[error.reason] += 1
+                continue
+            problem = limits.problem(record, other)
+            if problem is None:
+                yield other
+            else:
+                reasons[problem] += 1
+            tried += 1
+            if tried == _PARTNERS:
+                return
+
+    def _ask(
+        self, task: Task, shown: Shown, rng: random.Random, counts: Counter[str]
+    ) -> Asked | None:
+        try:
+            return task.ask(shown, self.config, rng)
+        except NotAskableError as error:
+            counts[error.reason] += 1
+            return None
+
+    def _packed(self, task: Task) -> int:
+        """Return how many questions share a sample; evaluation scores each by itself."""
+        return self.config.questions_per_image if self.train and task.points else 1
 
     def _task(self, record: Record, epoch: int) -> str:
         tasks = self.config.tasks
         return self._rng(record, epoch, "task").choices(list(tasks), list(tasks.values()))[0]
 
-    def _crops(
-        self, record: Record, path: str, order: list[int], epoch: int, counts: Counter[str]
-    ) -> Iterator[tuple[View, int]]:
-        """Yield (unmarked view, index of its point): the drawing rules of design §4."""
-        config = self.config
-        wanted = len(order) if config.points_per_record == "all" else int(config.points_per_record)
-        if not self._crops_for_training:
-            found = 0
-            for index in order:
-                view = self._window(record, path, self._full_size(record), record.pixels[index])
-                if self._fitting(view, record, [index]):
-                    yield view, index
-                    found += 1
-                    if found == wanted:
-                        return
-                else:
-                    counts[AT_BORDER] += 1
-            return
-        unused = list(order)
-        for draw in range(wanted):
-            rng = self._rng(record, epoch, draw)
-            view = self._window(record, path, self._crop_size(record, rng), None)
-            fitting = self._fitting(view, record, order)
-            fresh = [i for i in fitting if i in unused]
-            if not fresh and (config.points_per_record == "all" or not fitting):
-                counts[AT_BORDER] += 1
-                continue
-            # More samples than points were asked for: ask about a point again, in another crop.
-            index = fresh[0] if fresh else fitting[int(rng.random() * len(fitting))]
-            if fresh and index != unused[0]:
-                counts[REDRAWN] += 1
-            unused = [i for i in unused if i != index]
-            yield view, index
-
-    def _normalised_size(self, record: Record) -> tuple[int, int]:
-        focal_px, limit = self.config.focal_px, self.config.max_upscale
-        upscale = max(focal_px / record.camera.fx, focal_px / record.camera.fy)
-        if upscale > limit:
-            raise RecordError(
-                "enlarged too much",
-                record.where,
-                f"focal_px {focal_px:g} enlarges the image {upscale:.3g} times, more than"
-                f" max_upscale {limit:g}; check its intrinsics {record.camera.intrinsics} (pixels),"
-                " or choose a shorter focal_px or a higher max_upscale",
-            )
-        try:
-            return record.camera.scaled_to_focal(focal_px).size_wh
-        except GeometryError as error:
-            raise RecordError(
-                "view too small",
-                record.where,
-                f"focal_px {self.config.focal_px:g} leaves less than one pixel of the image;"
-                f" check its intrinsics {record.camera.intrinsics} (pixels)",
-            ) from error
-
-    def _full_size(self, record: Record) -> tuple[int, int]:
-        full_wh = self._normalised_size(record)
-        return self.fixed_wh or self._aligned(record, *full_wh)
-
-    def _crop_size(self, record: Record, rng: random.Random) -> tuple[int, int]:
-        width, height = self._normalised_size(record)
-        crop_h = _uniform(self.config.crop_height, rng, height)
-        crop_w = _uniform(self.config.crop_width, rng, width)
-        return self._aligned(record, min(crop_w, width), min(crop_h, height))
-
-    def _aligned(self, record: Record, width: int, height: int) -> tuple[int, int]:
-        aligned = width // self.multiple * self.multiple, height // self.multiple * self.multiple
-        if 0 in aligned:
-            raise RecordError(
-                "view too small",
-                record.where,
-                f"at focal_px {self.config.focal_px:g} the view is {width}x{height}, less than one"
-                f" {self.multiple} px patch of the model; use a longer focal_px or a larger crop",
-            )
-        return aligned
-
-    def _window(self, record: Record, path: str, size_wh: tuple[int, int], point: Any) -> View:
-        """Return the centred window, moved just enough for the mark of `point` to fit."""
-        camera, config = record.camera, self.config
-        full_wh = camera.scaled_to_focal(config.focal_px).size_wh
-        spare = [full - part for full, part in zip(full_wh, size_wh, strict=True)]
-        corner = [room // 2 for room in spare]  # negative where the view is padded
-        if point is not None:
-            margin = config.make_marker().margin_px
-            whole = View(path, camera, config.focal_px, 0, 0, full_wh)
-            nearest = as_pixel(whole.pixels_from_source(point)[0])
-            for axis in (0, 1):
-                if spare[axis] < 0:
-                    continue
-                least = nearest[axis] - (size_wh[axis] - 1 - margin)
-                most = nearest[axis] - margin
-                corner[axis] = min(max(corner[axis], least, 0), most, spare[axis])
-                corner[axis] = max(corner[axis], 0)
-        return View(
-            path, camera, config.focal_px, corner[0], corner[1], size_wh,
-            exif_rotation=config.exif_rotation, resampling=config.resampling,
-        )  # fmt: skip
-
-    def _fitting(self, view: View, record: Record, indices: list[int]) -> list[int]:
-        """Return those of the points `indices` whose mark fits into the view."""
-        margin = self.config.make_marker().margin_px
-        pixels = np.floor(view.pixels_from_source(record.pixels[indices]) + 0.5)  # as_pixel
-        inside = (pixels >= margin) & (pixels < np.array(view.size_wh) - margin)
-        # A lens can move a point out of the picture, and a padded view reaches beyond it.
-        corner = np.array([view.left, view.top])
-        inside &= (pixels + corner >= 0) & (pixels + corner < view.normalised.size_wh)
-        return [index for index, fits in zip(indices, inside, strict=True) if fits.all()]
-
-    def _sample(self, record: Record, view: View, index: int, task: str, target: float) -> Sample:
-        config = self.config
-        x, y = (float(value) for value in record.pixels[index])
-        at = as_pixel(view.pixels_from_source((x, y))[0])
-        outline = config.marker_outline and parse_color(config.marker_outline)
-        mark = Mark(
-            config.marker, config.marker_px, *at, parse_color(config.marker_color), outline or None
-        )
-        question = Question(
-            self.dataset,
-            record.row,
-            int(record.points[index]),
-            record.image,
-            (x, y),
-            task,
-            config.prompt,
-            target,
-            load_template(task, config.prompt).unit,
-        )
-        marked = replace(view, marks=(mark,))
-        return Sample(question, marked, record.where)
-
     def _rng(self, record: Record, epoch: int, *what: object) -> random.Random:
         key = "/".join(map(str, (self.config.seed, self.dataset, record.row, epoch, *what)))
         return random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest()))
-
-
-def _shuffled(items: list[int], rng: random.Random) -> list[int]:
-    return [item for _, item in sorted((rng.random(), item) for item in items)]
-
-
-def _uniform(limits: tuple[int, int] | None, rng: random.Random, whole: int) -> int:
-    if limits is None:
-        return whole
-    low, high = limits
-    return low + int(rng.random() * (high - low + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from . import storage
 from .camera import DEPTH_KINDS, Camera, Floats
 from .errors import DepthLMError, GeometryError, RecordError, did_you_mean
 from .lens import Lens
+from .rigid import check_pose
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
@@ -34,6 +36,9 @@ class Record:
         depth_kind: What `depth_m` is: `distance` or `z`.
         where: File and line (or row), for messages.
         row: Number of the record in its dataset, from 0.
+        pose: Camera to world (4, 4), metres, OpenCV axes; None where it is not known.
+        scene: What it is a picture of; poses of one scene have one world.
+        timestamp: When it was taken, in the dataset's own unit.
     """
 
     image: str
@@ -44,6 +49,9 @@ class Record:
     depth_kind: str
     where: str
     row: int
+    pose: Floats | None = None
+    scene: str | None = None
+    timestamp: float | None = None
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -158,7 +166,7 @@ def parse_row(text: str, where: str) -> dict[str, Any]:
 
 
 def check_record(
-    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None
+    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
 ) -> tuple[Record, list[RecordError]]:
     """Return the checked record and the problems of single points, which it leaves out.
 
@@ -167,6 +175,7 @@ def check_record(
         where: File and line, for messages.
         row: Its number in the dataset, from 0.
         depth_kind: What the dataset says that `depth` is, or None where it says nothing.
+        poses: Whether to look at its pose; without, the record has none.
 
     Raises:
         RecordError: When the record as a whole cannot be used.
@@ -199,8 +208,38 @@ def check_record(
     problems = list(_point_problems(pixels, depth_m, camera, where))
     bad = {index for index, _ in problems}
     good = np.array([index for index in range(len(depth_m)) if index not in bad], dtype=np.int64)
-    record = Record(image.lstrip("/"), camera, pixels[good], depth_m[good], good, kind, where, row)
+    record = Record(
+        image.lstrip("/"),
+        camera,
+        pixels[good],
+        depth_m[good],
+        good,
+        kind,
+        where,
+        row,
+        _pose(raw, where) if poses else None,
+        None if raw.get("scene") is None else str(raw["scene"]),
+        _timestamp(raw.get("timestamp")),
+    )
     return record, [problem for _, problem in problems]
+
+
+def _pose(raw: Mapping[str, Any], where: str) -> Floats | None:
+    if raw.get("pose") is None:
+        return None
+    pose = _numbers(raw, "pose", where)
+    pose = pose.reshape(4, 4) if pose.shape == (16,) else pose  # rows one after the other
+    try:
+        check_pose(pose)
+    except GeometryError as error:
+        raise RecordError("bad pose", where, str(error)) from error
+    return pose
+
+
+def _timestamp(value: Any) -> float | None:
+    """Return a timestamp that can be compared; other forms are left to whoever wrote them."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if number and math.isfinite(value) else None
 
 
 def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, overload
 
 from . import storage
+from .capabilities import check_served, lacking
 from .config import DepthLMConfig
 from .errors import ConfigError
 from .planning import Planner
 from .questions import Sample
 from .records import read_rows
+from .rows import open_rows
+from .tasks import TASKS
 
 
 class DepthSamples(Sequence[Sample]):
@@ -57,7 +60,7 @@ class DepthSamples(Sequence[Sample]):
             rows: Any = read_rows(path)
         else:
             path, own_folder = "records", "."
-            rows = ((f"records[{i}]", raw) for i, raw in enumerate(records))
+            rows = [(f"records[{i}]", raw) for i, raw in enumerate(records)]
         if size_multiple < 1:
             raise ConfigError(f"size_multiple must be 1 or more, found {size_multiple}")
         planner = Planner(
@@ -68,7 +71,13 @@ class DepthSamples(Sequence[Sample]):
             size_multiple,
             depth_kind,
             fixed_wh,
+            path if isinstance(records, (str, Path)) else rows,
         )
+        if any(TASKS[task].images == 2 for task in planner.config.tasks):
+            known = open_rows(path) if isinstance(records, (str, Path)) else rows
+            check_served(
+                planner.config.tasks, {planner.dataset: lacking(planner.config.tasks, known)}
+            )
         self.counts: Counter[str] = Counter()
         self._samples: list[Sample] = []
         for row, (where, raw) in enumerate(rows):

@@ -7,7 +7,7 @@ from collections import Counter
 
 from .errors import ConfigError, DepthLMError
 from .mixing import Permutation, seed_of
-from .planning import Planner
+from .planning import NO_PARTNER, NOT_ENOUGH, Planner
 from .questions import Sample
 from .rows import Rows
 
@@ -72,7 +72,10 @@ class SampleStream:
             samples, counts = self.planner.plan(raw, where, row, visit)
             if samples:
                 return samples[draw % len(samples)]
-            self._count(counts)
+            if counts.keys() & {NO_PARTNER, NOT_ENOUGH}:
+                self.counts += counts  # nothing is wrong with the record
+            else:
+                self._count(counts)
         raise DepthLMError(self._report(f"{_ATTEMPTS} records in a row cannot be used"))
 
     def _order(self, visit: int, attempt: int) -> Permutation | range:

@@ -207,6 +207,21 @@ class View:
             raise GeometryError(f"malformed view {uri[:200]!r}: {error!r}") from error
 
 
+NORMALISED = 2000  # coordinates in text are below this, in any picture (VLM3, arXiv 2605.30561)
+
+
+def normalised(pixel: tuple[float, float], size_wh: tuple[int, int]) -> tuple[int, int]:
+    """Return a view's pixel (x, y) as text gives it: whole numbers in [0, 2000) on each axis.
+
+    The picture's left edge, half a pixel before the first pixel's centre, is 0, its right 2000.
+    """
+    x, y = (
+        min(max(math.floor((at + 0.5) / length * NORMALISED), 0), NORMALISED - 1)
+        for at, length in zip(pixel, size_wh, strict=True)
+    )
+    return x, y
+
+
 def uri_fields(uri: str) -> dict[str, str]:
     """Return the fields of a `depthlm://` text, refusing other formats and versions."""
     head, _, query = uri.partition("?")

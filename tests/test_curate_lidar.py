@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from depthlm_plugin.camera import Camera
 from depthlm_plugin.curate.lidar import seen_points
-from depthlm_plugin.curate.rigid import inverse, motion, moved
 from depthlm_plugin.errors import GeometryError
 from depthlm_plugin.lens import Lens
+from depthlm_plugin.rigid import inverse, motion, moved
 
 SEEN = Pinhole(420.0, 420.0, 255.5, 160.0, 512, 388)
 CAMERA = Camera(420.0, 420.0, 255.5, 160.0, (512, 388))

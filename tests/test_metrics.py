@@ -50,6 +50,17 @@ def test_nothing_but_failures_is_wrong_and_has_no_error():
     assert not {"abs_rel", "rmse"} & metrics.keys()
 
 
+@pytest.mark.parametrize("value", [0.0, -0.0, -2.0, math.inf, -math.inf])
+def test_what_is_no_positive_finite_number_is_a_failure(value):
+    assert score([value, 2.2, 8.0], [2.0, 2.0, 2.0]) == score([NAN, 2.2, 8.0], [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-200, 1e200, 1.7e308])
+def test_ratios_beyond_all_floats_are_wrong_without_a_warning(value):
+    metrics = score([value, 2.0], [2.0, 2.0])
+    assert (metrics["delta1"], metrics["delta3"], metrics["parse_failure_rate"]) == (0.5, 0.5, 0)
+
+
 def share_right(constant, targets):
     return sum(max(constant / t, t / constant) < 1.25 for t in targets) / len(targets)
 
@@ -84,6 +95,12 @@ def test_unequal_or_empty_lists_are_refused():
     for predictions, targets in (([1.0], [1.0, 2.0]), ([], [])):
         with pytest.raises(ValueError, match="expected two equal lists"):
             score(predictions, targets)
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, NAN, math.inf])
+def test_targets_without_a_ratio_are_refused(target):
+    with pytest.raises(ValueError, match="targets must be positive and finite, found"):
+        score([1.0, 1.0], [1.0, target])
 
 
 def test_mean_over_weighs_datasets_equally():

@@ -2,29 +2,32 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from depthlm_plugin.answers import parse_metres
 from depthlm_plugin.errors import ConfigError
-from depthlm_plugin.prompts import format_value, load_template
+from depthlm_plugin.numerals import as_written, format_number
+from depthlm_plugin.prompts import load_template
+from depthlm_plugin.tasks import Asked
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 
 
 def test_the_official_prompt_is_verbatim():
     template = load_template("depth", "official")
-    assert template.question == (
+    point = template.name_point("marker", color="red", marker="arrow")
+    assert template.ask([point], {}, 0) == (
         "Given this image, how far is the point pointed by the red arrow from the camera? Output"
         " the thinking process in <think> </think> and final answer (the meter number only, without"
         " the unit) in <answer> </answer> tags."
     )
-    assert template.fill(2.349) == (
+    assert template.tell(Asked({"value": 2.349})) == (
         "<think> The point is around 2.35 meters away from the camera. </think>\n\n"
         "<answer> 2.35 </answer>"
     )
     assert template.unit == "m"
+    assert template.system is None
 
 
 def test_the_plain_prompt_answers_with_the_number_alone():
-    assert load_template("depth", "plain").fill(2.349) == "2.35"
+    assert load_template("depth", "plain").tell(Asked({"value": 2.349})) == "2.35"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_the_plain_prompt_answers_with_the_number_alone():
     ],
 )
 def test_numbers_as_the_model_writes_them(value, text):
-    assert format_value(value) == text
+    assert format_number(value) == text
 
 
 @given(positive)
@@ -51,13 +54,7 @@ def test_numbers_as_the_model_writes_them(value, text):
 @example(0.09999999999999999)
 @example(5e-324)
 def test_rounding_never_changes_a_label_by_more_than_5_percent(value):
-    assert abs(float(format_value(value)) - value) <= 0.0501 * value
-
-
-@given(positive, st.sampled_from(["official", "plain"]))
-def test_every_trained_answer_is_read_back(value, style):
-    answer = parse_metres(load_template("depth", style).fill(value))
-    assert (answer.value, answer.reason) == (float(format_value(value)), None)
+    assert abs(as_written(value) - value) <= 0.0501 * value
 
 
 def test_unknown_templates_name_the_nearest():

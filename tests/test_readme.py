@@ -14,6 +14,8 @@ from PIL import Image
 
 from depthlm_plugin.cli import _parser
 from depthlm_plugin.config import CONFIG_KEYS, DepthLMConfig
+from depthlm_plugin.prompts import load_template
+from depthlm_plugin.tasks import TASKS, Asked
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,7 +42,7 @@ def test_recipes_named_in_commands_exist(command: str) -> None:
 
 
 def test_the_recipe_table_lists_every_recipe() -> None:
-    table = re.findall(r"^\| `(depthlm_\w+)` \|", README, re.MULTILINE)
+    table = re.findall(r"^\| `((?:depthlm|vlm3)_\w+)` \|", README, re.MULTILINE)
     assert sorted(table) == sorted(path.stem for path in (ROOT / "recipes").rglob("*.yaml"))
 
 
@@ -52,6 +54,21 @@ def test_the_block_table_is_the_config() -> None:
         default: Any = getattr(DepthLMConfig(), key)
         shown = yaml.safe_load(text)
         assert shown == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_the_task_table_lists_every_task() -> None:
+    section = README.partition("## Tasks")[2].partition("## Large data")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == TASKS.keys()
+
+
+def test_the_template_example_is_a_template(tmp_path: Path) -> None:
+    path = tmp_path / "depth.yaml"
+    [example] = blocks("yaml")
+    path.write_text(example, encoding="utf-8")
+    template = load_template("depth", str(path))
+    assert len(template.questions) == 2
+    told = template.tell(Asked({"value": 2.349}))
+    assert told == "<think> Der Punkt ist etwa 2.35 m entfernt. </think> <answer> 2.35 </answer>"
 
 
 def test_the_python_example_runs_on_the_json_example(tmp_path: Path, run_python) -> None:

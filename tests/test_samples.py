@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from depthlm_plugin import DepthSamples, View
+from depthlm_plugin.choosing import AT_BORDER, OUT_OF_RANGE, REDRAWN
 from depthlm_plugin.config import DepthLMConfig
 from depthlm_plugin.errors import ConfigError, RecordError
-from depthlm_plugin.planning import AT_BORDER, OUT_OF_RANGE, REDRAWN, Planner
+from depthlm_plugin.planning import Planner
 from depthlm_plugin.questions import Question
 
 GRID = [[x, y] for x in range(10, 200, 20) for y in range(10, 150, 20)]
@@ -25,7 +26,7 @@ def grid_record(make_record):
 
 
 def texts(samples):
-    return [sample.to_uri() for sample in samples]
+    return [sample.to_uris()[0] for sample in samples]
 
 
 def planner_for(folder, train=False, multiple=28, dataset="d", **block):
@@ -77,8 +78,8 @@ def test_text_form_keeps_question_and_view(record_folder, make_record):
     image = "rgb 1/ü&=%#?.png"
     path = record_folder([make_record(image=image)], images=[(image, (200, 150))])
     [sample] = DepthSamples(path, name="a b&c=%/ü")
-    assert Question.from_uri(sample.to_uri()) == sample.question
-    assert View.from_uri(sample.to_uri()) == sample.view
+    assert Question.from_uri(sample.to_uris()[0]) == sample.question
+    assert View.from_uri(sample.to_uris()[0]) == sample.view
     assert sample.question.dataset == "a b&c=%/ü"
 
 
@@ -232,7 +233,7 @@ def test_a_lens_moves_the_mark_but_not_the_answer(record_folder, make_record):
         assert view.camera.lens is None
         assert abs(exact - sample.pixels[0]).max() <= 0.5 + 1e-9
         moved.append(abs(exact - (np.array(sample.question.pixel) + 0.5) * 2 + 0.5).max())
-        assert View.from_uri(sample.to_uri()).source == source
+        assert View.from_uri(sample.to_uris()[0]).source == source
     assert max(moved) > 5  # pixels: towards the corners
     assert np.abs(np.asarray(samples[0].image).astype(int) - straight[0].image).max() > 50
 
@@ -423,7 +424,7 @@ def test_records_may_be_given_as_dicts(record_folder, make_record):
     path = record_folder([make_record()])
     one = DepthSamples([make_record(depth_kind=...)], media_dir=path.parent, depth_kind="z")
     assert one[0].target == DepthSamples(path, name="records")[0].target
-    assert (len(one), one[0].where, one[-1].to_uri()) == (1, "records[0]", one[0].to_uri())
+    assert (len(one), one[0].where, one[-1].to_uris()[0]) == (1, "records[0]", one[0].to_uris()[0])
     with pytest.raises(ConfigError, match="'focal'; did you mean 'focal_px'"):
         DepthSamples([make_record()], focal=750)
 

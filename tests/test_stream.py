@@ -34,7 +34,7 @@ def stream_of(record_folder, make_record):
 
 
 def uris(stream, indices):
-    return [stream[k].to_uri() for k in indices]
+    return [stream[k].to_uris()[0] for k in indices]
 
 
 def rows(stream, indices):

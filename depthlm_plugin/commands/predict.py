@@ -7,10 +7,11 @@ import json
 import sys
 from contextlib import redirect_stdout
 
-from ..answers import parse_metres
+from ..answers import read_answer
 from ..camera import Camera
 from ..errors import ConfigError
 from ..images import image_size
+from ..prompts import load_template
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,11 +31,12 @@ def run(args: argparse.Namespace) -> int:
         answers = ask(args.model, args.adapter, args.template, args.image, camera, pixels)
     failed = 0
     for sample, text in answers:
-        answer = parse_metres(text)
-        failed += answer.value is None
+        question = sample.question
+        answer = read_answer(text, load_template(question.task, question.prompt))
+        failed += answer.values is None
         result = {
-            "pixel": list(sample.question.pixel),
-            "value": answer.value,
+            "pixel": list(question.pixels[0]),
+            "value": None if answer.values is None else answer.values["value"],
             "unit": sample.unit,
             "reason": answer.reason,
             "text": text,

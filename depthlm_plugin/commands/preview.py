@@ -73,11 +73,17 @@ def draw_sheet(
     for row in chosen:
         where, raw = rows[row]
         try:
-            sample = planner.plan(raw, where, row)[0][0]
+            samples, counts = planner.plan(raw, where, row)
         except RecordError:
             if skip:
                 continue
             raise
+        if not samples:
+            if skip:
+                continue
+            found = "; ".join(f"{count} {reason}" for reason, count in counts.most_common())
+            raise RecordError("no question", where, f"nothing can be asked about it: {found}")
+        sample = samples[0]
         picture, box = _picture(sample)
         left, top = _SHEET.corner(len(tiles))
         tiles.append(Tile(picture, _caption(sample)))
@@ -127,6 +133,10 @@ def _picture(sample: Sample) -> tuple[Image.Image, tuple[int, int]]:
                 continue
             draw.rectangle((x0 + inset, y0 + inset, x1 - 1 - inset, y1 - 1 - inset), outline=color)
     left = _PICTURE_WH[0] + GAP_PX
+    if len(sample.views) == 2:
+        second = fitted(sample.views[1].render(sample.where), (_DETAIL_PX, 2 * _DETAIL_PX + GAP_PX))
+        result.paste(second, (left, 0))
+        return result, small.size
     pixel = sample.pixels[0]
     result.paste(view.crop(_around(view, pixel, _DETAIL_PX)), (left, 0))
     detail = enlarged(view.crop(_around(view, pixel, _DETAIL_PX // _TIMES)), _TIMES)
@@ -143,27 +153,27 @@ def _around(view: Image.Image, pixel: tuple[int, int], side: int) -> tuple[int, 
 
 
 def _described(sample: Sample) -> dict[str, Any]:
-    user, assistant = sample.messages
+    question, answer = sample.turns[0]
     return {
         "row": sample.question.row,
         "where": sample.where,
         "image": sample.question.image,
         "point": sample.question.point,
         "size_wh": list(sample.view.size_wh),
-        "pixel": list(sample.pixels[0]),
+        "pixel": list(sample.pixels[0]) if sample.pixels else None,
         "target": sample.target,
         "unit": sample.unit,
-        "question": user["content"].removeprefix("<image>"),
-        "answer": assistant["content"],
+        "question": question,
+        "answer": answer,
     }
 
 
 def _caption(sample: Sample) -> tuple[tuple[str, str], ...]:
     shown = _described(sample)
-    (width, height), (x, y) = shown["size_wh"], shown["pixel"]
+    width, height = shown["size_wh"]
+    place = "" if shown["pixel"] is None else f"point {shown['point']} at {sample.pixels[0]} in "
     numbers = (
-        f"point {shown['point']} at ({x}, {y}) in {width}x{height}, f {sample.camera.fx:g}:"
-        f" {shown['target']:.4g} {shown['unit']}"
+        f"{place}{width}x{height}, f {sample.camera.fx:g}: {shown['target']:.4g} {shown['unit']}"
     )
     title = _SHEET.shortened(f"row {shown['row']}  {shown['image']}", start=True)
     return (

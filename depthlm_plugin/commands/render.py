@@ -29,15 +29,15 @@ def run(args: argparse.Namespace) -> int:
         sample.image.save(args.out)
     except (OSError, ValueError) as error:
         raise DepthLMError(f"cannot write {args.out}: {error}") from error
-    user, assistant = sample.messages
+    question, answer = sample.turns[0]
     result = {
         "size_wh": list(sample.view.size_wh),
         "camera": sample.camera.intrinsics,
         "pixel": list(sample.pixels[0]),
         "target": sample.target,
         "unit": sample.unit,
-        "question": user["content"].removeprefix("<image>"),
-        "answer": assistant["content"],
+        "question": question,
+        "answer": answer,
     }
     print(json.dumps(result))
     return 0
@@ -51,6 +51,9 @@ def make_planner(args: argparse.Namespace, **config: Any) -> Planner:
         "focal_px": args.focal,
         "label": args.label,
         "prompt": args.prompt,
+        "tasks": {args.task: 1.0},
+        "reference": args.reference,
+        "questions_per_image": args.questions,
         "exif_rotation": args.exif_rotation,
     }
     root = args.media_dir or storage.folder_of(args.records)
@@ -61,4 +64,5 @@ def make_planner(args: argparse.Namespace, **config: Any) -> Planner:
         args.train,
         args.size_multiple,
         args.depth_kind,
+        records=args.records,
     )

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..camera import Camera, Floats
 from ..errors import RecordError
+from ..rigid import inverse, motion, moved
 from .frames import Frame, Item
 from .lidar import off_vehicle, seen_points
 from .reading import Official, Reader, chosen, missing
-from .rigid import inverse, motion, moved
 
 _GROUPS = {
     "ring": (

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..camera import Camera, Floats
 from ..errors import ConfigError, RecordError
+from ..rigid import inverse, moved
 from .colmap_files import ModelFiles, find_model, images_with_cameras, read_observations
 from .colmap_points import angles_deg, read_points
 from .frames import Frame, Item
 from .reading import Reader, missing
-from .rigid import inverse, moved
 
 _MODELS = ("sparse/0", "sparse")
 

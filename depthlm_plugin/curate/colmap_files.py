@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..camera import Camera, Floats
 from ..errors import DepthLMError, GeometryError
 from ..lens import Lens
-from .rigid import motion
+from ..rigid import motion
 
 _UNDISTORT = "undistort the pictures first (colmap image_undistorter) and curate what it writes"
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..camera import Floats
 from ..errors import DepthLMError
+from ..rigid import inverse
 from .colmap_files import COUNT, mapped, parsing, read_images
-from .rigid import inverse
 
 _POINT = struct.Struct("<Q3d3xdQ")  # id, place, colour, error, track length; then the track
 _ID_AND_LENGTH = struct.Struct("<Q35xQ")

@@ -16,10 +16,10 @@ import numpy as np
 
 from ..camera import Camera, Floats
 from ..errors import ConfigError, DepthLMError, RecordError
+from ..rigid import inverse, motion, moved
 from .frames import Frame, Item
 from .lidar import off_vehicle, seen_points
 from .reading import Official, Reader, missing, read_mask
-from .rigid import inverse, motion, moved
 
 _SPLIT_KEYS = {"train": "0", "val": "1"}
 _LIDAR = "LIDAR"

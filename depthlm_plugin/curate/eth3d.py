@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthLMError, RecordError
+from ..rigid import inverse
 from .colmap_files import images_with_cameras
 from .frames import Frame, Item
 from .reading import Official, Reader, missing
-from .rigid import inverse
 
 _CALIBRATION, _PICTURES = "dslr_calibration_jpg", "images/dslr_images"
 

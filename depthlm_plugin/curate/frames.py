@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..camera import DEPTH_KINDS, Camera, Floats
 from ..errors import GeometryError, did_you_mean
+from ..rigid import check_pose
 
 _BORDER_PX = 0.5  # of a depth map: by how much one edge may miss the picture's where others agree
 
@@ -80,7 +80,7 @@ class Frame:
         if self.points_m is not None:
             self._check_points(self.points_m)
         if self.pose is not None:
-            _check_pose(self.pose)
+            check_pose(self.pose)
 
     def _check_map(self, depth_m: NDArray[Any]) -> None:
         _check_metres(depth_m)
@@ -145,22 +145,3 @@ def _check_metres(depth: NDArray[Any]) -> None:
         raise GeometryError(
             f"depth must be floating-point metres, found {depth.dtype}; divide by the units a metre"
         )
-
-
-def _check_pose(pose: NDArray[Any]) -> None:
-    if np.shape(pose) != (4, 4) or not np.isfinite(pose).all():
-        raise GeometryError(
-            f"a pose is a finite 4x4 camera-to-world matrix, found {np.shape(pose)}"
-        )
-    turn = pose[:3, :3]
-    # Single-precision poses of real datasets are rotations to 1e-4 or so; a transposed or mirrored
-    # one is off by far more.
-    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-2 or not math.isclose(
-        float(np.linalg.det(turn)), 1, abs_tol=1e-2
-    ):
-        raise GeometryError(
-            "the 3x3 part of a pose must be a rotation (orthonormal, determinant 1), found"
-            f" {np.round(turn, 4).tolist()}"
-        )
-    if np.abs(pose[3] - (0, 0, 0, 1)).max() > 1e-6:
-        raise GeometryError(f"the last row of a pose is [0, 0, 0, 1], found {pose[3].tolist()}")

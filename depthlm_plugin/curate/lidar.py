@@ -50,10 +50,10 @@ def seen_points(
         Pixels (M, 2) as (x, y), no two the same; distances (M,) to the camera, metres; counts of
         the points inside the picture that were left out, by reason.
     """
-    front = points_m[points_m[:, 2] > 0]
-    pixels, inside = _project(front, camera)
-    distance_m = np.linalg.norm(front[inside], axis=1)
-    return visible(pixels[inside], distance_m, camera, window_deg=window_deg, nearest_m=nearest_m)
+    places, shown = camera.try_project(points_m)
+    pixels = np.floor(places[shown] + 0.5).astype(np.int64)
+    distance_m = np.linalg.norm(points_m[shown], axis=1)
+    return visible(pixels, distance_m, camera, window_deg=window_deg, nearest_m=nearest_m)
 
 
 def visible(
@@ -101,20 +101,6 @@ def visible(
         distance_m[~hidden],
         {reason: count for reason, count in dropped.items() if count},
     )
-
-
-def _project(points_m: Floats, camera: Camera) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the pixels (N, 2) nearest to points in front, and which lie in the picture (N,)."""
-    rays = points_m[:, :2] / points_m[:, 2:]
-    valid = np.ones(len(rays), dtype=np.bool_)
-    if camera.lens is not None:
-        rays, valid = camera.lens.try_distort(rays)
-        rays = np.where(valid[:, None], rays, 0)
-    places = rays * (camera.fx, camera.fy) + (camera.cx, camera.cy)
-    valid &= ((places >= -0.5) & (places < np.array(camera.size_wh) - 0.5)).all(axis=1)
-    pixels = np.zeros(places.shape, dtype=np.int64)
-    pixels[valid] = np.floor(places[valid] + 0.5)
-    return pixels, valid
 
 
 def _hidden(

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..camera import Camera, Floats
 from ..errors import DepthLMError, RecordError
 from ..images import image_size
+from ..rigid import FLIP_YZ
 from .frames import Frame, Item
 from .reading import Official, Reader, missing, read_depth_png
-from .rigid import FLIP_YZ
 
 _CAMERAS, _PICTURES, _DEPTHS = (
     f"undistorted_{what}" for what in ("camera_parameters", "color_images", "depth_images")

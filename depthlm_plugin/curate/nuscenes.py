@@ -13,10 +13,10 @@ import numpy as np
 
 from ..camera import Camera, Floats
 from ..errors import DepthLMError, RecordError
+from ..rigid import inverse, motion, moved
 from .frames import Frame, Item
 from .lidar import off_vehicle, seen_points
 from .reading import Official, Reader, missing
-from .rigid import inverse, motion, moved
 
 _TABLES = {"mini": "v1.0-mini", "train": "v1.0-trainval"}
 _MINI = {f"scene-{number:04d}" for number in (61, 103, 553, 655, 757, 796, 916, 1077, 1094, 1100)}

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ..camera import Camera, Floats
 from ..errors import DepthLMError, RecordError
 from ..images import image_size
+from ..rigid import FLIP_YZ, inverse, motion, moved
 from .csv_rows import read_rows
 from .frames import Frame, Item
 from .reading import Reader, chosen, missing, read_depth_png, read_mask
-from .rigid import FLIP_YZ, inverse, motion, moved
 
 _UNITS = 512.0  # of the depth images, a metre
 _NO_DEPTH = 65535

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..camera import Floats
 from ..errors import RecordError
+from ..rigid import inverse
 from .reading import read_numbers
-from .rigid import inverse
 
 _EARTH_M = 6378137.0  # its radius
 _PACKET = 30  # numbers of a packet

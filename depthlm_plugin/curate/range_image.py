@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..camera import Floats
 from ..errors import GeometryError, RecordError
-from .rigid import moved
+from ..rigid import moved
 from .waymo_rows import Row, rows_of_frame, rows_of_segment
 
 _TOP = 1  # the laser on the roof: its image is of a vehicle that moves, the others' of one moment

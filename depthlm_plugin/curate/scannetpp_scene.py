@@ -16,7 +16,7 @@ import numpy as np
 
 from ..camera import Floats
 from ..errors import GeometryError
-from .rigid import FLIP_YZ, inverse, motion
+from ..rigid import FLIP_YZ, inverse, motion
 
 CAPTURES = "pose_intrinsic_imu.json"
 _KEY = re.compile(rb'"frame_(\d{6,})"\s*:')

@@ -14,9 +14,9 @@ import numpy as np
 from ..camera import Camera, Floats
 from ..errors import DepthLMError, RecordError
 from ..lens import Lens
+from ..rigid import motion
 from .frames import Frame, Item
 from .reading import Reader, missing, read_depth_png
-from .rigid import motion
 
 _UNITS = 5000.0  # of the depth images, a metre
 _UNIT = 1e-2  # by which the norm of a quaternion may differ from 1

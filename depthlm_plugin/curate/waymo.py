@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ..camera import Camera, Floats
 from ..errors import ConfigError, RecordError
 from ..lens import Lens
+from ..rigid import inverse, moved
 from .frames import Frame, Item
 from .lidar import visible
 from .range_image import cloud
 from .reading import Official, Reader, missing
-from .rigid import inverse, moved
 from .waymo_rows import COMPONENTS, Row, read_keys, rows_of_frame, rows_of_segment
 
 _CAMERAS = {1: "FRONT", 2: "FRONT_LEFT", 3: "FRONT_RIGHT", 4: "SIDE_LEFT", 5: "SIDE_RIGHT"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,6 +66,7 @@ def ask(
     tokenizer, processor = parts["tokenizer"], parts["processor"]
     grid = grid_of(processor)
     quicken(processor)
+    config = replace(config, tasks={"depth": 1.0})  # whatever else it was taught
     planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
     samples = [planner.ask(image, camera, pixel) for pixel in pixels]
     for sample in samples:
@@ -84,7 +86,7 @@ def ask(
 def _answer(
     sample: Sample, network: Any, chat: Any, tokenizer: Any, processor: Any, stop: list[int]
 ) -> str:
-    images = [sample.to_uri()]
+    images = sample.to_uris()
     with views_as("blanks"):
         turns = chat.mm_plugin.process_messages([sample.user_turn], images, [], [], processor)
     prompt, _ = chat.encode_oneturn(tokenizer, [*turns, {"role": "assistant", "content": ""}])

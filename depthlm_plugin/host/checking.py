@@ -30,19 +30,25 @@ def check_views(
         HostError: When the model's processor changes pixels, or counts and tokens that were found
             without pixels are not what it makes of pixels.
     """
-    row_of_size: dict[tuple[int, int], int] = {}
-    for index, images in enumerate(dataset["_images"]):
-        for image in filter(is_view, images or ()):
-            row_of_size.setdefault(window_size(image), index)
-    if not row_of_size:
+    sizes: set[tuple[int, int]] = set()
+    longest, most = 0, (0, 0)
+    texts = zip(dataset["_prompt"], dataset["_response"], strict=True)
+    for index, (images, turns) in enumerate(zip(dataset["_images"], texts, strict=True)):
+        own = [window_size(image) for image in filter(is_view, images or ())]
+        sizes.update(own)
+        # Image tokens go with the area, all images of a sample together.
+        length = sum(map(math.prod, own)), sum(len(t["content"]) for part in turns for t in part)
+        if own and length > most:
+            longest, most = index, length
+    if not sizes:
         return None
-    by_area = sorted(row_of_size, key=math.prod)
+    by_area = sorted(sizes, key=math.prod)
     _check_sizes(by_area, run, processor)
-    row = dataset[row_of_size[by_area[-1]]]
+    row = dataset[longest]
     uri: str = next(filter(is_view, row["_images"]))
     with _one_thread():
         prove(template.mm_plugin, processor, by_area[-1])
-        _check_length(row, by_area[-1], data_args, template, tokenizer, processor)
+        _check_length(row, data_args, template, tokenizer, processor)
     return uri
 
 
@@ -73,7 +79,6 @@ def _check_sizes(by_area: list[tuple[int, int]], run: Run, processor: Any) -> No
 
 def _check_length(
     row: dict[str, Any],
-    size_wh: tuple[int, int],
     data_args: Any,
     template: Any,
     tokenizer: Any,
@@ -87,15 +92,18 @@ def _check_length(
         uri = next(filter(is_view, row["_images"]))
         names = repeated_tokens(template.mm_plugin, uri, tokenizer, sized)
         counted = _encoded(row, template, ShortRuns(tokenizer, names), sized)
+    views = " and ".join(
+        "{}x{}".format(*window_size(uri)) for uri in filter(is_view, row["_images"])
+    )
     if counted != tokens:
         raise HostError(
-            f"a {size_wh[0]}x{size_wh[1]} view takes {len(tokens)} tokens with its text, but"
+            f"a {views} view takes {len(tokens)} tokens with its text, but"
             f" {len(counted)} were counted from its size: {type(processor).__name__} does not work"
             " as depthlm-plugin expects; please report it with the model's name"
         )
     if len(tokens) + _TEXT_MARGIN > data_args.cutoff_len:
         raise ConfigError(
-            f"depthlm: a view of {size_wh[0]}x{size_wh[1]} with its question and answer takes"
+            f"depthlm: a view of {views} with its questions and answers takes"
             f" {len(tokens)} tokens, but cutoff_len is {data_args.cutoff_len}: image or answer"
             " would be cut off; set cutoff_len:"
             f" {-(-(len(tokens) + _TEXT_MARGIN) // 128) * 128}"

@@ -64,12 +64,13 @@ class DepthLMConverter(DatasetConverter):
 def aligned_columns(samples: Sequence[Sample | None]) -> dict[str, list[Any]]:
     """Return samples as the columns that LLaMA-Factory tokenises; None becomes an empty row."""
     messages = [sample.messages if sample else [] for sample in samples]
+    turns = [[turn for turn in own if turn["role"] != "system"] for own in messages]
     return {
-        "_prompt": [turns[:1] for turns in messages],
-        "_response": [turns[1:] for turns in messages],
-        "_system": [""] * len(samples),
+        "_prompt": [own[:-1] for own in turns],
+        "_response": [own[-1:] for own in turns],
+        "_system": [(sample.system or "") if sample else "" for sample in samples],
         "_tools": [""] * len(samples),
-        "_images": [[sample.to_uri()] if sample else [] for sample in samples],
+        "_images": [sample.to_uris() if sample else [] for sample in samples],
         "_videos": [None] * len(samples),
         "_audios": [None] * len(samples),
     }

@@ -17,8 +17,8 @@ from llamafactory.data.parser import get_dataset_list
 from llamafactory.extras import logging
 
 from .. import storage
+from ..choosing import REDRAWN
 from ..errors import DepthLMError
-from ..planning import REDRAWN
 from ..records import read_rows, record_files
 from .checking import check_views
 from .converter import SKIPPED, total

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from typing import Any
 from llamafactory.extras import logging
 
 from .. import storage
+from ..capabilities import check_served, lacking
 from ..config import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig, changes, parse_block
 from ..errors import ConfigError
 from ..planning import Planner
+from ..rows import open_rows
+from ..tasks import TASKS
 from . import seams
 from .grids import Grid, grid_of
 from .patches import quicken
@@ -41,6 +44,7 @@ class Run:
         dataset_dir: Folder of `dataset_info.json`.
         media_dir: Folder of the images, where the user gave one.
         template: LLaMA-Factory's chat template.
+        lacking: What each depth dataset lacks for which of the tasks (`capabilities.lacking`).
     """
 
     config: DepthLMConfig
@@ -49,6 +53,7 @@ class Run:
     dataset_dir: str
     media_dir: str | None
     template: str | None
+    lacking: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def records_path(self, name: str) -> str:
         """Return the records file (or folder) of a depth dataset."""
@@ -72,14 +77,18 @@ class Run:
         path = self.records_path(name)
         folders = [self.media_dir, storage.folder_of(path), self.dataset_dir]
         roots = dict.fromkeys(str(folder) for folder in folders if folder)
+        config = self.config.for_dataset(options, name)
+        lacks = self.lacking.get(name, {})
+        tasks = {task: weight for task, weight in config.tasks.items() if task not in lacks}
         return Planner(
-            self.config.for_dataset(options, name),
+            replace(config, tasks=tasks or config.tasks),
             name,
             tuple(roots),
             train,
             self.grid.multiple,
             own.get("depth_kind"),
             self.grid.fixed_wh,
+            path,
         )
 
 
@@ -160,9 +169,23 @@ def prepare(
     grid = grid_of(processor)
     quicken(processor)
     run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template)
+    if any(TASKS[task].images == 2 for task in config.tasks):
+        run = replace(run, lacking=_lacking(run))
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
     return run
+
+
+def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
+    """Return what datasets lack for the run's tasks, which some dataset must be able to serve."""
+    lacks = {
+        name: lacking(run.config.tasks, open_rows(run.records_path(name))) for name in run.datasets
+    }
+    check_served(run.config.tasks, lacks)
+    for name, own in lacks.items():
+        if own:
+            logger.info_rank0(f"depthlm: {name} is not asked for {', '.join(own)}: it has no pairs")
+    return lacks
 
 
 def _check_resume(run: Run, training_args: Any) -> None:

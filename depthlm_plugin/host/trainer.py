@@ -20,7 +20,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from ..predictions import SIDECAR, Prediction, score_rows, write_sidecar
+from ..predictions import SIDECAR, Prediction, score_rows, table, write_sidecar
 from ..questions import Question
 from .images import is_view
 from .lazy import EpochSampler, LazySamples
@@ -107,11 +107,12 @@ def trainer_on(base: Any) -> Any:
                 Prediction(question, text).to_row()
                 for question, text in zip(questions.values(), texts, strict=True)
             ]
+            self._write_sidecar(metric_key_prefix, rows)
             metrics = score_rows(rows)
+            logger.info_rank0(f"depthlm:\n{table(rows)}")
             others = [index for index in range(count) if index not in questions]
             if others and other_metrics is not None:
                 metrics |= other_metrics(EvalPrediction(predictions[others], labels[others]))
-            self._write_sidecar(metric_key_prefix, rows)
             named = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
             return output._replace(
                 predictions=predictions,

@@ -1,20 +1,19 @@
-"""Metric depth of one marked pixel (DepthLM §3)."""
+"""Metric depth of one point (DepthLM §3): the quantity that the recipe's `label` names."""
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
-from ..camera import Floats, convert_depth
+from .task import Asked, Shown, Task
 
 if TYPE_CHECKING:
-    from ..records import Record
+    from ..config import DepthLMConfig
 
 
-def targets(record: Record, label: str) -> Floats:
-    """Return the true answer (N,) in metres for each point of a record.
+def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+    """Ask for the distance to the camera, or z where the recipe says so; metres."""
+    return Asked({"value": float(shown.depth_m(config.label)[0])})
 
-    `label` is the quantity asked for: `distance` or `z`, whatever the record stores.
-    """
-    return convert_depth(
-        record.depth_m, record.pixels, record.camera, kind=record.depth_kind, to=label
-    )
+
+TASK = Task("depth", ask)

@@ -67,7 +67,7 @@ def labelled(records: list[Any], folder: Path) -> list[published.Labelled]:
 
 def views(records: list[Any], folder: Path, **config: Any) -> list[str]:
     samples = DepthSamples(records, train=True, media_dir=folder, **config)
-    return [sample.to_uri() for sample in samples]
+    return [sample.to_uris()[0] for sample in samples]
 
 
 def render_all(uris: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from host_tools import ROOT
 
 from depthlm_plugin.config import DepthLMConfig
+from depthlm_plugin.tasks import TASKS
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 
@@ -23,14 +24,15 @@ def test_recipe_is_accepted_and_fits_its_largest_crop(recipe: Path) -> None:
         content | {"bf16": False, "use_cpu": True}
     )
     config = DepthLMConfig.from_block(data_args.depthlm)
-    multiple = 16 if data_args.template == "pixtral" else 28
+    multiple = {"pixtral": 16, "qwen3_vl_nothink": 32}.get(data_args.template, 28)
     width, height = (
         limits[1] // multiple * multiple for limits in (config.crop_width, config.crop_height)
     )
     if training_args.do_train:
         assert width * height <= model_args.image_max_pixels
         tokens = (width // multiple + (multiple == 16)) * (height // multiple)
-        assert tokens + 200 < data_args.cutoff_len
+        tokens *= max(TASKS[task].images for task in config.tasks)
+        assert tokens + 100 + 100 * config.questions_per_image < data_args.cutoff_len
     else:
         assert model_args.image_max_pixels / multiple**2 + 200 < data_args.cutoff_len
     policy = recipe.read_text(encoding="utf-8")

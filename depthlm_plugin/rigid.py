@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..camera import Floats
-from ..errors import GeometryError
+from .camera import Floats
+from .errors import GeometryError
 
 _UNIT = 1e-2  # by which the norm of a stored unit quaternion may differ from 1
 
@@ -55,6 +57,30 @@ def moved(pose: Floats, points_m: ArrayLike) -> Floats:
     """Return points (N, 3), metres, taken by a rigid motion (4, 4) to its other frame."""
     points: Floats = np.asarray(points_m, dtype=np.float64)
     return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def check_pose(pose: Floats) -> None:
+    """Refuse what is no camera-to-world matrix (4, 4): a rotation and a translation.
+
+    Raises:
+        GeometryError: Says what was found.
+    """
+    if np.shape(pose) != (4, 4) or not np.isfinite(pose).all():
+        raise GeometryError(
+            f"a pose is a finite 4x4 camera-to-world matrix, found {np.shape(pose)}"
+        )
+    turn = pose[:3, :3]
+    # Single-precision poses of real datasets are rotations to 1e-4 or so; a transposed or mirrored
+    # one is off by far more.
+    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-2 or not math.isclose(
+        float(np.linalg.det(turn)), 1, abs_tol=1e-2
+    ):
+        raise GeometryError(
+            "the 3x3 part of a pose must be a rotation (orthonormal, determinant 1), found"
+            f" {np.round(turn, 4).tolist()}"
+        )
+    if np.abs(pose[3] - (0, 0, 0, 1)).max() > 1e-6:
+        raise GeometryError(f"the last row of a pose is [0, 0, 0, 1], found {pose[3].tolist()}")
 
 
 FLIP_YZ: Floats = np.diag([1.0, -1.0, -1.0, 1.0])

@@ -1,0 +1,23 @@
+"""The time in which a camera reaches a point at a given speed: distance / speed (DepthLM §4.3)."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from ..numerals import as_written
+from .task import Asked, Shown, Task, drawn
+
+if TYPE_CHECKING:
+    from ..config import DepthLMConfig
+
+
+def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+    """Ask for seconds; the speed is drawn from `speed_m_s`."""
+    distance_m = float(shown.depth_m("distance")[0])
+    speed_m_s = drawn(config.speed_m_s, rng)
+    told = {"distance": distance_m, "value": as_written(distance_m) / speed_m_s}
+    return Asked({"value": distance_m / speed_m_s}, {"speed": speed_m_s}, told)
+
+
+TASK = Task("time", ask, given=("speed",), worked=("distance",), unit="s", decimals={"speed": 1})
