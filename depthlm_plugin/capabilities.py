@@ -25,9 +25,6 @@ def lacking(tasks: Iterable[str], rows: Rows) -> dict[str, list[str]]:
 
     Some records, evenly spaced, are looked at.
     """
-    pair_tasks = [name for name in tasks if TASKS[name].images == 2]
-    if not pair_tasks:
-        return {}
     step = max(1, len(rows) // _LOOKED_AT)
     found: set[str] = set()
     for row in range(0, len(rows), step):
@@ -36,9 +33,13 @@ def lacking(tasks: Iterable[str], rows: Rows) -> dict[str, list[str]]:
             record: Mapping[str, Any] = parse_row(raw, where) if isinstance(raw, str) else raw
         except RecordError:  # told of when it is drawn
             continue
-        found |= {key for key in _PAIR_KEYS if record.get(key) is not None}
-    missing = [key for key in _PAIR_KEYS if key not in found]
-    return {name: missing for name in pair_tasks} if missing else {}
+        found |= {key for key, value in record.items() if value is not None}
+    missing = {1: [] if found & {"image", "image_path"} else ["image"]}
+    missing[2] = [key for key in _PAIR_KEYS if key not in found]
+    if {"images", "relative_pose"} <= found:
+        missing[2] = []
+    lacks = {name: missing[TASKS[name].images] for name in tasks}
+    return {name: keys for name, keys in lacks.items() if keys}
 
 
 def check_served(tasks: Iterable[str], lacks: Mapping[str, Mapping[str, list[str]]]) -> None:

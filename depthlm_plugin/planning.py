@@ -21,9 +21,10 @@ from .choosing import AT_BORDER, Choices
 from .config import DepthLMConfig
 from .errors import RecordError
 from .images import check_size, image_size
+from .pair_records import check_any
 from .pairs import Limits
 from .questions import Sample
-from .records import Record, check_record, find_image, parse_row
+from .records import Record, find_image, parse_row
 from .rendering import source_pixels
 from .tasks import TASKS, Asked, NotAskableError, Shown, Task
 from .view import View
@@ -86,7 +87,7 @@ class Planner:
         counts: Counter[str] = Counter()
         try:
             record, path = self._checked(raw, where, row, counts)
-            tasks = [self._task(record, epoch)] if self.train else list(self.config.tasks)
+            tasks = self._tasks(record, epoch)
             samples: list[Sample] = []
             for task in tasks:
                 samples += self._draw(TASKS[task], record, path, epoch, counts)
@@ -162,7 +163,7 @@ class Planner:
                 f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark"
                 f" needs {self.config.margin_px} px on every side; choose another point",
             )
-        task = TASKS[self._task(record, epoch)]
+        task = TASKS[self._tasks(record, epoch)[0]]
         if (task.points, task.images) != (1, 1):
             raise RecordError(
                 "no such question",
@@ -207,7 +208,7 @@ class Planner:
         """Return the checked record and the path of its checked image."""
         if isinstance(raw, str):
             raw = parse_row(raw, where)
-        record, problems = check_record(raw, where, row, self.depth_kind, poses=self._pairs)
+        record, problems = check_any(raw, where, row, self.depth_kind, poses=self._pairs)
         if problems and self.config.on_error == "raise":
             raise problems[0]
         counts.update(problem.reason for problem in problems)
@@ -306,6 +307,9 @@ class Planner:
 
     def _partners(self, record: Record, epoch: int, reasons: Counter[str]) -> Iterator[Record]:
         """Yield records that make a pair with one, and count why others do not."""
+        if record.partner is not None:
+            yield record.partner
+            return
         rows = self._neighbours
         if rows is None:
             return
@@ -317,7 +321,7 @@ class Planner:
             where, raw = rows[row]
             raw = parse_row(raw, where) if isinstance(raw, str) else raw
             try:
-                other, _ = check_record(raw, where, row, self.depth_kind)
+                other, _ = check_any(raw, where, row, self.depth_kind)
             except RecordError as error:
                 reasons[error.reason] += 1
                 continue
@@ -343,9 +347,22 @@ class Planner:
         """Return how many questions share a sample; evaluation scores each by itself."""
         return self.config.questions_per_image if self.train and task.points else 1
 
-    def _task(self, record: Record, epoch: int) -> str:
+    def _tasks(self, record: Record, epoch: int) -> list[str]:
+        """Return what is asked about a record: in training one task, by its weight."""
         tasks = self.config.tasks
-        return self._rng(record, epoch, "task").choices(list(tasks), list(tasks.values()))[0]
+        if record.partner is not None:
+            tasks = {name: weight for name, weight in tasks.items() if TASKS[name].images == 2}
+        if not tasks:
+            raise RecordError(
+                "a record of two pictures",
+                record.where,
+                f"none of the tasks {', '.join(self.config.tasks)} is about two pictures, as this"
+                " record is; add camera_translation or relative_pose to tasks",
+            )
+        if not self.train:
+            return list(tasks)
+        rng = self._rng(record, epoch, "task")
+        return rng.choices(list(tasks), list(tasks.values()))
 
     def _rng(self, record: Record, epoch: int, *what: object) -> random.Random:
         key = "/".join(map(str, (self.config.seed, self.dataset, record.row, epoch, *what)))

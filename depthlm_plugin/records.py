@@ -39,6 +39,7 @@ class Record:
         pose: Camera to world (4, 4), metres, OpenCV axes; None where it is not known.
         scene: What it is a picture of; poses of one scene have one world.
         timestamp: When it was taken, in the dataset's own unit.
+        partner: The second picture of a record of two.
     """
 
     image: str
@@ -52,6 +53,7 @@ class Record:
     pose: Floats | None = None
     scene: str | None = None
     timestamp: float | None = None
+    partner: Record | None = None
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -217,17 +219,22 @@ def check_record(
         kind,
         where,
         row,
-        _pose(raw, where) if poses else None,
+        pose_of(raw, "pose", where) if poses else None,
         None if raw.get("scene") is None else str(raw["scene"]),
         _timestamp(raw.get("timestamp")),
     )
     return record, [problem for _, problem in problems]
 
 
-def _pose(raw: Mapping[str, Any], where: str) -> Floats | None:
-    if raw.get("pose") is None:
+def pose_of(raw: Mapping[str, Any], key: str, where: str) -> Floats | None:
+    """Return the pose (4, 4) that a record holds under `key`, or None where it holds none.
+
+    Raises:
+        RecordError: `bad pose`.
+    """
+    if raw.get(key) is None:
         return None
-    pose = _numbers(raw, "pose", where)
+    pose = _numbers(raw, key, where)
     pose = pose.reshape(4, 4) if pose.shape == (16,) else pose  # rows one after the other
     try:
         check_pose(pose)

@@ -315,6 +315,62 @@ def test_a_pose_that_is_none_is_refused(room):
     assert len(DepthSamples(records, **settings)) == 4  # depth needs no pose
 
 
+def pair_record(labelled=True):
+    first, second = (record(number, POSES[number]) for number in (0, 1))
+    x, y = POSES[:2]
+    turn = x[:3, :3].T @ y[:3, :3]
+    move = x[:3, :3].T @ (y[:3, 3] - x[:3, 3])
+    pair = {"images": ["0.png", "1.png"], "intrinsics": [first["intrinsics"]] * 2}
+    pair["relative_pose"] = np.vstack([np.c_[turn, move], (0, 0, 0, 1)]).tolist()
+    if labelled:
+        pair |= {key: [first[key], second[key]] for key in ("pixel_coords", "depth")}
+        pair["depth_kind"] = "distance"
+    return pair
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_records_of_two_pictures(room, labelled, tmp_path):
+    """Their answers are those of the two records that they are made of."""
+    tasks = {"camera_translation": 1.0, "relative_pose": 1.0, "point_correspondence": 1.0}
+    settings = SETTINGS | {"tasks": tasks, "media_dir": room.parent}
+    samples = DepthSamples([pair_record(labelled)], **settings)
+    found = {sample.task: sample for sample in samples}
+    assert found.keys() == (tasks.keys() if labelled else {"camera_translation", "relative_pose"})
+    assert found["relative_pose"].question.images == ("0.png", "1.png")
+    for path, raw in (("both.jsonl", record(0, POSES[0])), ("two.jsonl", record(1, POSES[1]))):
+        (tmp_path / path).write_text(json.dumps(raw))
+    apart = DepthSamples([record(0, POSES[0]), record(1, POSES[1])], **settings)
+    for sample in apart:
+        if sample.question.row == 0 and sample.task in ("camera_translation", "relative_pose"):
+            assert found[sample.task].truth == pytest.approx(sample.truth)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"relative_pose": None}, "needs their relative_pose"),
+        ({"relative_pose": [[1, 0], [0, 1]]}, "finite 4x4 camera-to-world"),
+        ({"images": ["0.png"]}, "'images' of a pair must be a list of two"),
+        ({"intrinsics": [1, 2, 3, 4, 5, 6]}, "'intrinsics' of a pair must be a list of two"),
+        ({"depth": [[1.0]]}, "'depth' of a pair must be a list of two"),
+        ({"images": ["0.png", "9.png"]}, "'9.png' is in none of"),
+    ],
+)
+def test_bad_records_of_two_pictures(room, change, message):
+    good = pair_record()
+    settings = SETTINGS | {"tasks": {"relative_pose": 1.0}, "media_dir": room.parent}
+    with pytest.raises(RecordError, match=message):
+        DepthSamples([good, good | change], **settings)
+
+
+def test_records_of_two_pictures_are_no_depth_data(room):
+    settings = SETTINGS | {"media_dir": room.parent}
+    with pytest.raises(RecordError, match="none of the tasks depth is about two pictures"):
+        DepthSamples([pair_record()], **settings)
+    with pytest.raises(ConfigError, match="records lacks image for depth"):
+        DepthSamples([pair_record()], **settings | {"tasks": {"depth": 1, "relative_pose": 1}})
+
+
 @pytest.mark.parametrize("train", [True, False])
 def test_points_that_coincide_make_no_distance(room, train):
     records = [json.loads(line) for line in room.read_text().splitlines()]

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from .. import storage
 from ..errors import ConfigError, DepthLMError, RecordError
 from ..images import check_size, load_rgb
-from ..records import check_record, find_image, parse_row
+from ..pair_records import check_any
+from ..records import find_image, parse_row
 from ..rows import Rows, open_rows
 
 _SHOWN = 20  # problems printed in full; all are counted
@@ -139,12 +140,13 @@ def _check(
     """Return how many points of a row are usable, and what is wrong with it."""
     problems: list[RecordError] = []
     try:
-        record, problems = check_record(
+        record, problems = check_any(
             parse_row(raw, where) if isinstance(raw, str) else raw, where, row, checks.depth_kind
         )
-        image = find_image(record.image, [checks.root], where)
-        size_wh = load_rgb(image, where, checks.exif_rotation).size
-        check_size(size_wh, record.camera, image, where)
+        for one in filter(None, (record, record.partner)):
+            image = find_image(one.image, [checks.root], where)
+            size_wh = load_rgb(image, where, checks.exif_rotation).size
+            check_size(size_wh, one.camera, image, where)
     except RecordError as error:
         return 0, [*problems, error]
     return len(record.points), problems

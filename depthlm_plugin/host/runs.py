@@ -184,7 +184,10 @@ def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
     check_served(run.config.tasks, lacks)
     for name, own in lacks.items():
         if own:
-            logger.info_rank0(f"depthlm: {name} is not asked for {', '.join(own)}: it has no pairs")
+            keys = dict.fromkeys(key for task in own for key in own[task])
+            logger.info_rank0(
+                f"depthlm: {name} is not asked for {', '.join(own)}: it lacks {', '.join(keys)}"
+            )
     return lacks
 
 

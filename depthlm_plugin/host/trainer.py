@@ -7,6 +7,7 @@ by its length.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence as SequenceABC
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def trainer_on(base: Any) -> Any:
             ]
             self._write_sidecar(metric_key_prefix, rows)
             metrics = score_rows(rows)
-            logger.info_rank0(f"depthlm:\n{table(rows)}")
+            logger.info_rank0(f"depthlm:\n{table(rows)}{_unread(rows)}")
             others = [index for index in range(count) if index not in questions]
             if others and other_metrics is not None:
                 metrics |= other_metrics(EvalPrediction(predictions[others], labels[others]))
@@ -205,6 +206,12 @@ def trainer_on(base: Any) -> Any:
                 logger.info_rank0(f"depthlm: {len(every)} predictions in {path}")
 
     return DepthSeq2SeqTrainer
+
+
+def _unread(rows: list[dict[str, Any]]) -> str:
+    """Return why answers could not be read, with their number, as lines for the log."""
+    counts = Counter(row["reason"] for row in rows if row["reason"] is not None)
+    return "".join(f"\n{count:7d}  {reason}" for reason, count in counts.most_common())
 
 
 def _stack(arrays: SequenceABC[Any]) -> Any:
