@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .camera import DEPTH_KINDS
+from .config_checks import RANGES, problems_of
 from .errors import ConfigError, did_you_mean
-from .images import EXIF_RULES
-from .markers import MARKERS, Marker, get_marker, name_color, parse_color
-from .mixing import PRESETS
-from .prompts import REFERENCES, load_template, template_files
-from .tasks import TASKS
+from .markers import Marker, get_marker, name_color, parse_color
+from .prompts import load_template, template_files
 
 SAVED_AS = "depthlm_config.json"
 _SAVED_TEMPLATES = "depthlm_templates/"
 _SAVED_FORMAT = 1
 
-_RANGES = {"time_s": 0.1, "speed_m_s": 0.1, "pair_baseline_m": 0.0}  # and the least they may be
-_MOST_PACKED = 49  # questions an image: two numbered points each
 _MOST_MARKS = 99
 
 # What the model is taught to see and answer: one value per model, never per dataset.
@@ -116,7 +110,7 @@ class DepthLMConfig:
     """Seed of points and crops."""
 
     def __post_init__(self) -> None:
-        problems = list(_problems(self))
+        problems = list(problems_of(self))
         if problems:
             raise ConfigError("depthlm: " + "; ".join(problems))
         # Plain values, so that equal blocks are equal configs however they were written.
@@ -129,7 +123,7 @@ class DepthLMConfig:
         for name in ("crop_height", "crop_width"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in _RANGES:
+        for name in RANGES:
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
 
     @classmethod
@@ -301,134 +295,3 @@ def _same_prompt(key: str, old: DepthLMConfig, new: DepthLMConfig) -> bool:
 
 def _nearest_key(key: str) -> str:
     return did_you_mean(key, CONFIG_KEYS)
-
-
-def _problems(config: DepthLMConfig) -> Any:  # an iterator of str, one per bad value
-    if not _is_number(config.focal_px) or not 0 < config.focal_px < 1e5:
-        yield f"focal_px must be a positive number of pixels, found {config.focal_px!r}"
-    if not _is_number(config.max_upscale) or config.max_upscale <= 0:
-        yield f"max_upscale must be a number above 0, found {config.max_upscale!r}"
-    yield from _choice("resampling", config.resampling, ["fast", "reference"])
-    for name in ("reference", "marker", "prompt"):
-        if not isinstance(getattr(config, name), str):
-            yield f"{name} must be one name, found {getattr(config, name)!r}"
-            return  # the checks below look it up
-    for name in ("crop_height", "crop_width"):
-        yield from _range_problem(name, getattr(config, name))
-    yield from _choice("reference", config.reference, list(REFERENCES))
-    yield from _choice("marker", config.marker, list(MARKERS))
-    if not _is_count(config.marker_px):
-        yield f"marker_px must be a whole number of pixels above 0, found {config.marker_px!r}"
-    elif config.marker in MARKERS:
-        try:
-            get_marker(config.mark_kind, config.marker_px)
-        except ConfigError as error:
-            yield str(error)
-    yield from _color_problem("marker_color", config.marker_color)
-    yield from _color_problem("marker_color_2", config.marker_color_2)
-    if config.marker_outline is not None:
-        yield from _color_problem("marker_outline", config.marker_outline)
-    yield from _task_problems(config)
-    yield from _packing_problems(config)
-    for name in _RANGES:
-        yield from _span_problem(name, getattr(config, name))
-    if not _is_number(config.order_ratio) or config.order_ratio < 1:
-        yield f"order_ratio must be 1 or more, found {config.order_ratio!r}"
-    if not _is_count(config.pair_rows):
-        yield f"pair_rows must be a whole number above 0, found {config.pair_rows!r}"
-    if not _is_number(config.pair_overlap) or not 0 <= config.pair_overlap <= 1:
-        yield f"pair_overlap must be a share from 0 to 1, found {config.pair_overlap!r}"
-    gap = config.pair_time_gap
-    if gap is not None and (not _is_number(gap) or gap <= 0):
-        yield f"pair_time_gap must be a number above 0 or null, found {gap!r}"
-    if config.points_per_record != "all" and not _is_count(config.points_per_record):
-        yield (
-            "points_per_record must be a whole number above 0 or all, found"
-            f" {config.points_per_record!r}"
-        )
-    yield from _choice("label", config.label, list(DEPTH_KINDS))
-    low, high = config.min_depth_m, config.max_depth_m
-    if not _is_number(low) or low < 0:
-        yield f"min_depth_m must be 0 or more, found {low!r}"
-    elif high is not None and (not _is_number(high) or high <= low):
-        yield f"max_depth_m must be above min_depth_m ({low:g}) or null, found {high!r}"
-    yield from _choice("on_error", config.on_error, ["raise", "skip"])
-    if not isinstance(config.lazy, bool):
-        yield f"lazy must be true or false, found {config.lazy!r}"
-    if config.mixture is not None:
-        yield from _choice("mixture", config.mixture, list(PRESETS))
-    if not _is_number(config.max_skipped) or not 0 <= config.max_skipped <= 1:
-        yield f"max_skipped must be a share from 0 to 1, found {config.max_skipped!r}"
-    yield from _choice("exif_rotation", config.exif_rotation, list(EXIF_RULES))
-    if isinstance(config.seed, bool) or not isinstance(config.seed, int):
-        yield f"seed must be a whole number, found {config.seed!r}"
-
-
-def _task_problems(config: DepthLMConfig) -> Any:
-    if not isinstance(config.tasks, Mapping) or not config.tasks:
-        yield f"tasks must map task names to weights, found {config.tasks!r}"
-        return
-    for task, weight in config.tasks.items():
-        if task not in TASKS:
-            yield f"unknown task {task!r}{did_you_mean(str(task), list(TASKS))}"
-            continue
-        if not _is_number(weight) or weight <= 0:
-            yield f"weight of task {task!r} must be positive, found {weight!r}"
-        try:
-            load_template(task, config.prompt)
-        except ConfigError as error:
-            yield str(error)
-
-
-def _packing_problems(config: DepthLMConfig) -> Any:
-    packed = config.questions_per_image
-    if not _is_count(packed) or packed > _MOST_PACKED:
-        yield f"questions_per_image must be 1 to {_MOST_PACKED}, found {packed!r}"
-    elif packed > 1 and config.reference == "marker":
-        yield (
-            f"questions_per_image must be 1 with a drawn marker, found {packed}; use reference:"
-            " text or numbered"
-        )
-
-
-def _span_problem(name: str, value: object) -> Any:
-    least = _RANGES[name]
-    if (
-        not isinstance(value, (list, tuple))
-        or len(value) != 2
-        or not all(map(_is_number, value))
-        or not least <= value[0] <= value[1]
-    ):
-        yield f"{name} must be [least, most], {least:g} or more, found {value!r}"
-
-
-def _range_problem(name: str, value: object) -> Any:
-    if value is None:
-        return
-    if (
-        not isinstance(value, (list, tuple))
-        or len(value) != 2
-        or not all(map(_is_count, value))
-        or value[0] > value[1]
-    ):
-        yield f"{name} must be [smallest, largest] in pixels or null, found {value!r}"
-
-
-def _color_problem(name: str, value: object) -> Any:
-    try:
-        parse_color(value, name)
-    except ConfigError as error:
-        yield str(error)
-
-
-def _choice(name: str, value: object, known: list[str]) -> Any:
-    if value not in known:
-        yield f"unknown {name} {value!r}{did_you_mean(str(value), known)}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

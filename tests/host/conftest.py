@@ -32,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tiny random-weight base models by family."""
     from tiny_pixtral import build_tiny_pixtral
+    from tiny_qwen3vl import build_tiny_qwen3vl
 
     from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
 
@@ -39,6 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "qwen": build_tiny_qwen(folder / "qwen", seed=0, hidden_size=64, layers=2),
         "pixtral": build_tiny_pixtral(folder / "pixtral", seed=0),
+        "qwen3vl": build_tiny_qwen3vl(folder / "qwen3vl", seed=0),
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from host_tools import SMALL
+from host_tools import ROOT, SMALL, Cli, losses, overrides, rows
 from test_model_input import Loaded
 
 from depthlm_plugin.questions import Question
@@ -45,6 +46,56 @@ def test_every_answer_has_its_loss_and_nothing_else(loaded: Loaded) -> None:
         runs = answers_of(labels)
         texts = [loaded.tokenizer.decode(labels[a:b], skip_special_tokens=True) for a, b in runs]
         assert [text.strip() for text in texts] == [f"{q.target:.2f}" for q in questions]
+
+
+def test_the_vlm3_recipe_trains(models, data: Path, cli: Cli, tmp_path: Path) -> None:
+    """Qwen3-VL, coordinates in text, ten questions an image, the published weights by name."""
+    info = json.loads((data / "dataset_info.json").read_text())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "rgb").symlink_to((data / "rgb").resolve())
+    for name in ("hm3d_train", "taskonomy_train"):
+        (folder / f"{name}.jsonl").write_bytes((data / "ibims1.jsonl").read_bytes())
+    entries = {
+        n: info["ibims1"] | {"file_name": f"{n}.jsonl"} for n in ("hm3d_train", "taskonomy_train")
+    }
+    (folder / "dataset_info.json").write_text(json.dumps(entries))
+    small = {key: value for key, value in SMALL.items() if key != "prompt"}
+    values = {
+        "model_name_or_path": models["qwen3vl"],
+        "dataset": "hm3d_train,taskonomy_train",
+        "dataset_dir": folder,
+        "output_dir": tmp_path / "run",
+        "max_steps": 2,
+        "logging_steps": 1,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "dataloader_num_workers": 1,
+        "plot_loss": False,
+        "bf16": False,
+        "use_cpu": True,
+        "depthlm": small,
+    }
+    done = cli("train", str(ROOT / "recipes" / "vlm3_qwen3vl_lora.yaml"), *overrides(**values))
+    assert sorted(losses(tmp_path / "run")) == [1, 2]
+    said = done.stdout + done.stderr
+    assert "60.47%  hm3d_train: 46 records" in said  # .78 / (.78 + .51)
+    values = {key: values[key] for key in ("model_name_or_path", "dataset_dir", "bf16", "use_cpu")}
+    values |= {
+        "template": "qwen3_vl_nothink",
+        "adapter_name_or_path": tmp_path / "run",
+        "eval_dataset": "hm3d_train",
+        "output_dir": tmp_path / "eval",
+        "max_samples": 5,
+        "max_new_tokens": 6,
+        "preprocessing_num_workers": 1,
+        "depthlm": {"points_per_record": 1},
+    }
+    cli("train", str(ROOT / "recipes" / "depthlm_qwen_eval.yaml"), *overrides(**values))
+    answers = rows(tmp_path / "eval" / "depth_predictions.jsonl")
+    assert [answer["prompt"] for answer in answers] == ["plain"] * 5
+    first = said.partition("training example:")[2].partition("labels:")[0]
+    assert first.count("in metres? Answer with the number only.") == 10 * first.count("inputs:")
 
 
 def separate(length: int, starts: list[int], ends: list[int]) -> torch.Tensor:
