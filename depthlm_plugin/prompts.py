@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from .errors import ConfigError, did_you_mean
-from .numerals import DECIMALS, as_written, format_number
+from .numerals import DECIMALS, format_number
 from .resources import data_folder
 from .tasks import TASKS, Asked, Task
 from .units import is_known
@@ -82,10 +82,12 @@ class Template:
         return self.point[reference].format(**fields)
 
     def _written(self, numbers: Mapping[str, float]) -> dict[str, str]:
-        return {
-            name: format_number(value, self.decimals.get(name, DECIMALS))
-            for name, value in numbers.items()
-        }
+        return {name: self.written(name, value) for name, value in numbers.items()}
+
+    def written(self, name: str, value: float) -> str:
+        """Return the number of a placeholder as it is written."""
+        signed = name in TASKS[self.task].signed
+        return format_number(value, self.decimals.get(name, DECIMALS), signed=signed)
 
 
 @lru_cache
@@ -237,10 +239,7 @@ def _try(template: Template, task: Task) -> str | None:
     words = dict.fromkeys(task.words, "forward")
     told = template.tell(Asked(task.example, told=others, words=words))
     answer = read_answer(told, template)
-    wanted = {
-        name: as_written(value, template.decimals.get(name, DECIMALS))
-        for name, value in task.example.items()
-    }
+    wanted = {name: float(template.written(name, task.example[name])) for name in task.values}
     if answer.values == wanted:
         return None
     found = answer.reason if answer.values is None else dict(answer.values)

@@ -210,6 +210,20 @@ def test_angles_are_what_their_names_say(tmp_path, turned, angles):
     assert "direction forward (" in samples[0].messages[1]["content"]
 
 
+@pytest.mark.parametrize("sideways_m", [1e-17, 0.05, -0.0001])
+def test_directions_have_two_decimals(tmp_path, sideways_m):
+    poses = [looking(0, 0, (0, 0, 0)), looking(1e-15, 0, (sideways_m, 0, 1))]
+    for number in (0, 1):
+        Image.new("RGB", (200, 150)).save(tmp_path / f"{number}.png")
+    records = [record(number, pose) for number, pose in enumerate(poses)]
+    settings = SETTINGS | {"tasks": {"relative_pose": 1}}
+    text = DepthSamples(records, media_dir=tmp_path, train=True, **settings)[0].turns[0][1]
+    x = "0.05" if sideways_m == 0.05 else "0.00"
+    assert text == (
+        f"distance 1.00, direction forward ({x}, 0.00, 1.00), yaw 0.0, pitch 0.0, roll 0.0"
+    )
+
+
 @pytest.mark.parametrize(
     ("move", "words"),
     [

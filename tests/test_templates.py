@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.answers import read_answer
 from depthlm_plugin.errors import ConfigError
-from depthlm_plugin.numerals import DECIMALS, as_written
+from depthlm_plugin.numerals import as_written
 from depthlm_plugin.prompts import REFERENCES, load_template
 from depthlm_plugin.resources import data_folder
 from depthlm_plugin.tasks import TASKS, Asked
@@ -51,9 +51,7 @@ ASKED = dict.fromkeys(TASKS, st.builds(one_value, metres)) | {
 def assert_read_back(template, asked):
     """Fail unless the answer told is read as the very numbers that it has."""
     told = {**asked.truth, **asked.told}
-    written = {
-        name: as_written(told[name], template.decimals.get(name, DECIMALS)) for name in asked.truth
-    }
+    written = {name: float(template.written(name, told[name])) for name in asked.truth}
     text = template.tell(asked)
     answer = read_answer(text, template)
     assert (answer.values, answer.reason) == (written, None), text

@@ -53,6 +53,7 @@ TASK = Task(
     values=("distance", "x", "y", "z", "yaw", "pitch", "roll"),
     words=("direction",),
     scoring="pose",
+    signed=("x", "y", "z", "yaw", "pitch", "roll"),
     decimals={"yaw": 1, "pitch": 1, "roll": 1},
     example={
         "distance": 2.35,

@@ -103,6 +103,7 @@ class Task:
         scoring: How answers are scored: a key of `scoring.SCORERS`.
         unit: Unit of the (first) value, empty where it has none.
         decimals: Digits after the point that its numbers are written with, where not 2.
+        signed: Placeholders of numbers that may be zero or negative.
         example: Values that templates are tried with.
     """
 
@@ -117,6 +118,7 @@ class Task:
     scoring: str = "ratio"
     unit: str = "m"
     decimals: Mapping[str, int] = field(default_factory=dict)
+    signed: tuple[str, ...] = ()
     example: Mapping[str, float] = field(default_factory=lambda: {"value": 2.35})
 
 
