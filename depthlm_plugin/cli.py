@@ -210,6 +210,21 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--template", help="chat template, if not the one saved with the weights")
     predict.set_defaults(module="commands.predict")
 
+    score = commands.add_parser(
+        "score",
+        help="metrics of finished predictions",
+        description="Reads depth_predictions.jsonl, LLaMA-Factory's generated_predictions.jsonl or"
+        " the output of its scripts/vllm_infer.py; prints a table, or with --json one object:"
+        " metrics, rows, left_out. Fails when a row could not be scored; the table says so too.",
+    )
+    score.add_argument("predictions", nargs="+", metavar="FILE", help="JSON lines")
+    score.add_argument(
+        "--task", default="depth", help="of LLaMA-Factory's files, which do not say it"
+    )
+    score.add_argument("--prompt", default="official", help="of those files, likewise")
+    score.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    score.set_defaults(module="commands.score")
+
     recipe = commands.add_parser("recipe", help="the shipped recipes: list them, or print one")
     recipe.add_argument("action", choices=["list", "show"])
     recipe.add_argument("name", nargs="?", help="of the recipe to show")

@@ -23,9 +23,12 @@ def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
 
     Returns:
         `delta1`, `delta2`, `delta3`: share with max(p/g, g/p) < 1.25, 1.25^2, 1.25^3 (strict),
-        failures counted as wrong; `abs_rel` and `rmse` over the parsed answers (absent when there
-        is none); `parse_failure_rate`; `n`; `constant_m` and `constant_delta1`: the constant
-        answer that is right most often on these very targets, and how often it is.
+        failures counted as wrong. Over the parsed answers, absent when there is none: `abs_rel`
+        (mean |p - g| / g), `sq_rel` (mean (p - g)^2 / g), `mae`, `rmse`, `rmse_log` (natural
+        logarithms), `log10` (mean difference of decimal logarithms) and `silog`: 100 times the
+        standard deviation of ln p - ln g (Eigen et al. 2014, eq. 1, as KITTI reports it).
+        `parse_failure_rate`; `n`; `constant_m` and `constant_delta1`: the constant answer that is
+        right most often on these very targets, and how often it is.
     """
     predictions = np.asarray(predictions_m, dtype=np.float64)
     targets = np.asarray(targets_m, dtype=np.float64)
@@ -40,13 +43,27 @@ def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
     )
     metrics = {f"delta{k}": float((ratio < THRESHOLD**k).mean()) for k in (1, 2, 3)}
     if parsed.any():
-        error = predictions[parsed] - targets[parsed]
-        metrics["abs_rel"] = float((np.abs(error) / targets[parsed]).mean())
-        metrics["rmse"] = float(np.sqrt(np.square(error).mean()))
+        metrics |= _errors(predictions[parsed], targets[parsed])
     metrics["parse_failure_rate"] = float(1 - parsed.mean())
     metrics["n"] = len(targets)
     metrics["constant_m"], metrics["constant_delta1"] = best_constant(targets)
     return metrics
+
+
+def _errors(predictions: Floats, targets: Floats) -> dict[str, float]:
+    """Return the mean errors of answers (N,) that could be read."""
+    error = predictions - targets
+    logs = np.log(predictions) - np.log(targets)
+    means = {
+        "abs_rel": np.mean(np.abs(error) / targets),
+        "sq_rel": np.mean(np.square(error) / targets),
+        "mae": np.mean(np.abs(error)),
+        "rmse": np.sqrt(np.mean(np.square(error))),
+        "rmse_log": np.sqrt(np.mean(np.square(logs))),
+        "log10": np.mean(np.abs(logs)) / np.log(10),
+        "silog": 100 * np.std(logs),
+    }
+    return {name: float(value) for name, value in means.items()}
 
 
 def best_constant(targets_m: ArrayLike) -> tuple[float, float]:

@@ -51,10 +51,10 @@ class Prediction:
             "pixel": pixels[0] if pixels else None,
             "task": question.task,
             "prompt": question.prompt,
-            "target": _bare(question.truth),
+            "target": bare(question.truth),
             "unit": question.unit,
             "text": self.text,
-            "value": None if answer.values is None else _bare(answer.values),
+            "value": None if answer.values is None else bare(answer.values),
             "reason": answer.reason,
         }
         lists: dict[str, list[Any]] = {
@@ -214,8 +214,8 @@ def _cells(part: Metrics, scorer: Scorer | None) -> tuple[str, ...]:
     )
 
 
-def _bare(values: Mapping[str, float]) -> Any:
-    """Return the value of an answer that has one, else all by placeholder."""
+def bare(values: Mapping[str, float]) -> Any:
+    """Return the value of an answer that has one, else all by placeholder: as rows hold them."""
     return next(iter(values.values())) if len(values) == 1 else dict(values)
 
 

@@ -1,5 +1,6 @@
 import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -19,7 +20,12 @@ def test_hand_computed():
         "delta2": 2 / 5,
         "delta3": 3 / 5,
         "abs_rel": (0.2 + 0.5 + 0.9 / 1.9 + 3.0) / 4,
+        "sq_rel": (0.04 + 1 / 2 + 0.81 / 1.9 + 36 / 2) / 4,
+        "mae": (0.2 + 1 + 0.9 + 6) / 4,
         "rmse": math.sqrt((0.04 + 1 + 0.81 + 36) / 4),
+        "rmse_log": math.sqrt(sum(math.log(r) ** 2 for r in (1.2, 1.5, 1.9, 4)) / 4),
+        "log10": math.log10(1.2 * 1.5 * 1.9 * 4) / 4,
+        "silog": 100 * statistics.pstdev([math.log(r) for r in (1.2, 1.5, 1 / 1.9, 4)]),
         "parse_failure_rate": 1 / 5,
         "n": 5,
         "constant_delta1": 3 / 5,  # 1.9 and twice 2.0
@@ -38,6 +44,12 @@ def test_delta1_is_strict(prediction, right):
     assert score([prediction], [4.0])["delta1"] == float(right)
 
 
+def test_silog_does_not_see_a_scale():
+    metrics = score([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    assert metrics["silog"] == pytest.approx(0, abs=1e-6)
+    assert metrics["rmse_log"] == pytest.approx(math.log(2))
+
+
 def test_failures_stay_in_the_denominator():
     metrics = score([2.0, NAN, NAN, NAN], [2.0, 1.0, 1.0, 1.0])
     assert (metrics["delta1"], metrics["parse_failure_rate"]) == (0.25, 0.75)
@@ -47,7 +59,7 @@ def test_failures_stay_in_the_denominator():
 def test_nothing_but_failures_is_wrong_and_has_no_error():
     metrics = score([NAN, NAN], [1.0, 2.0])
     assert (metrics["delta1"], metrics["delta3"], metrics["parse_failure_rate"]) == (0, 0, 1)
-    assert not {"abs_rel", "rmse"} & metrics.keys()
+    assert not {"abs_rel", "rmse", "silog"} & metrics.keys()
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, -2.0, math.inf, -math.inf])

@@ -256,7 +256,7 @@ VALUES = {
         ),
     ),
 }
-ERROR = ("abs_rel", "rmse", "epe", "_deg_")
+ERROR = ("_rel", "rmse", "mae", "log", "epe", "_deg_")
 
 
 def is_share(name):
