@@ -213,17 +213,112 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser(
         "score",
         help="metrics of finished predictions",
-        description="Reads depth_predictions.jsonl, LLaMA-Factory's generated_predictions.jsonl or"
-        " the output of its scripts/vllm_infer.py; prints a table, or with --json one object:"
-        " metrics, rows, left_out. Fails when a row could not be scored; the table says so too.",
+        description="Reads depth_predictions.jsonl, LLaMA-Factory's generated_predictions.jsonl,"
+        " the output of its scripts/vllm_infer.py or lmms-eval's samples; prints a table with 95 %%"
+        " intervals (bootstrap over pictures), or with --json one object: rows, missing, left_out,"
+        " complete, metrics, intervals, parts. Fails when a row could not be scored or is missing;"
+        " every line says so.",
     )
     score.add_argument("predictions", nargs="+", metavar="FILE", help="JSON lines")
     score.add_argument(
-        "--task", default="depth", help="of LLaMA-Factory's files, which do not say it"
+        "--parts",
+        action="store_true",
+        help="also by distance, beside depth edges, with answers read as distance and as z, and how"
+        " answers repeat",
     )
-    score.add_argument("--prompt", default="official", help="of those files, likewise")
-    score.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    _add_unsaid(score)
+    score.add_argument("--expect", type=int, metavar="N", help="rows that there should be")
+    score.add_argument("--json", action="store_true", help="print everything as JSON")
     score.set_defaults(module="commands.score")
+
+    report = commands.add_parser(
+        "report",
+        help="scores, plots and pictures of finished runs, as one file",
+        description="Writes one self-contained HTML file, or Markdown (tables and texts only) where"
+        " --out ends with .md, and prints one JSON object: out, runs, pictures_not_shown,"
+        " pictures_left_out. Fails when a run is not whole; the report is written and says so.",
+    )
+    report.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a prediction file, the output_dir of an evaluation, or the folder of depthlm bench",
+    )
+    report.add_argument(
+        "--out",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help=".html or .md; repeat for both",
+    )
+    report.add_argument(
+        "--media-dir",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where image paths start; repeat: the first that has the picture counts (default: the"
+        " bench's data, else the folder of the prediction file)",
+    )
+    report.add_argument(
+        "--samples",
+        type=int,
+        default=6,
+        metavar="N",
+        help="worst and random samples of each dataset (default: %(default)s)",
+    )
+    report.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    _add_unsaid(report)
+    report.set_defaults(module="commands.report")
+
+    bench = commands.add_parser(
+        "bench",
+        help="DepthLMBench: the evaluation sets that are there, next to published numbers",
+        description="Draws the points of each set, asks the model through llamafactory-cli (on all"
+        " GPUs that it finds), scores. Stopped and started again it goes on. Writes"
+        " OUT/results.json and OUT/depth_predictions.jsonl, of which `depthlm report OUT` makes a"
+        " page.",
+    )
+    bench.add_argument(
+        "--data", required=True, metavar="DIR", help="dataset_info.json of depthlm curate; pictures"
+    )
+    bench.add_argument("--model", required=True, help="merged model, or base of --adapter")
+    bench.add_argument("--adapter", help="LoRA adapter folder")
+    bench.add_argument("--out", required=True, help="folder to write, or to go on with")
+    bench.add_argument(
+        "--sets", metavar="SET,...", help="some of the eight; SET=DATASET for one of another name"
+    )
+    bench.add_argument(
+        "--points", default="8192", metavar="N", help="random ones a set (default: 8192), or all"
+    )
+    bench.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    bench.add_argument("--template", help="chat template, if not the one saved with the weights")
+    bench.add_argument("--json", action="store_true", help="print results.json")
+    bench.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="of llamafactory-cli, over recipes/depthlm_qwen_eval.yaml",
+    )
+    bench.set_defaults(module="commands.bench")
+
+    harness = commands.add_parser(
+        "harness",
+        help="a task folder with which lmms-eval asks any served model",
+        description="Writes pictures as the model would see them, questions and the YAML files of"
+        " lmms-eval: one task for each records file and kind of question, and the group depthlm of"
+        " all. The folder can be moved. Prints one JSON object: out, group, tasks, pictures,"
+        " left_out.",
+    )
+    harness.add_argument("records", nargs="+", help="records files; each is a dataset")
+    harness.add_argument("--out", required=True, help="folder to make")
+    harness.add_argument(
+        "--points", default="10", metavar="N", help="a record (default: 10), or all"
+    )
+    harness.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    _add_reading(harness)
+    _add_look(harness)
+    harness.add_argument("--task", action="append", help="what is asked; repeat (default: depth)")
+    harness.set_defaults(module="commands.harness")
 
     recipe = commands.add_parser("recipe", help="the shipped recipes: list them, or print one")
     recipe.add_argument("action", choices=["list", "show"])
@@ -232,8 +327,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_unsaid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--task", default="depth", help="of LLaMA-Factory's files, which do not say it"
+    )
+    parser.add_argument("--prompt", default="official", help="of those files, likewise")
+
+
 def _add_records(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("records", help="a .jsonl, .json or .parquet file, or a folder of them")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth-kind", help="what `depth` is where records do not say: distance|z")
     parser.add_argument("--media-dir", help="folder that image paths start from")
     parser.add_argument(
@@ -242,15 +348,19 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--focal", type=float, default=1000.0, help="focal_px (default: 1000)")
+    _add_look(parser)
     parser.add_argument("--train", action="store_true", help="with the training crop")
-    parser.add_argument("--label", default="distance", help="distance (default) or z")
-    parser.add_argument("--prompt", default="official", help="template (default: official)")
     parser.add_argument("--task", default="depth", help="what is asked (default: depth)")
-    parser.add_argument("--reference", default="marker", help="marker (default), text or numbered")
     parser.add_argument(
         "--questions", type=int, default=1, metavar="K", help="packed into a sample, with --train"
     )
+
+
+def _add_look(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--focal", type=float, default=1000.0, help="focal_px (default: 1000)")
+    parser.add_argument("--label", default="distance", help="distance (default) or z")
+    parser.add_argument("--prompt", default="official", help="template (default: official)")
+    parser.add_argument("--reference", default="marker", help="marker (default), text or numbered")
     parser.add_argument(
         "--size-multiple", type=int, default=28, help="patch x merge size of the model, pixels"
     )

@@ -34,6 +34,9 @@ MODEL_KEYS = frozenset(
     }
 )
 
+# What a run evaluates while it trains: of no dataset's own, and free to change when it is resumed.
+EVALUATION_KEYS = frozenset({"eval_answers"})
+
 
 @dataclass(frozen=True)
 class DepthLMConfig:
@@ -100,6 +103,9 @@ class DepthLMConfig:
     mixture: str | None = None
     """Published weights of datasets, by their names: `depthlm` or `vlm3`; null: by size, by
     `interleave_probs`, or by the `weight` of each dataset in dataset_info.json."""
+    eval_answers: int | None = None
+    """Questions of eval_dataset that are answered and scored at each evaluation while training, a
+    fixed part of each dataset and task; null: only the loss is evaluated."""
     on_error: str = "raise"
     """A record that cannot be used: `raise`, or `skip` (counted by reason and reported)."""
     max_skipped: float = 0.05
@@ -150,12 +156,13 @@ class DepthLMConfig:
 
     def for_dataset(self, options: Mapping[str, Any], dataset: str) -> DepthLMConfig:
         """Return the config of one dataset: the run's, with its `dataset_info.json` options."""
-        shared = sorted(MODEL_KEYS & options.keys())
-        if shared:
-            raise ConfigError(
-                f"dataset {dataset!r}: {', '.join(shared)} belongs to the model, not to one of its"
-                " datasets; set it in the recipe's depthlm block"
-            )
+        for keys, owner in ((MODEL_KEYS, "model"), (EVALUATION_KEYS, "run")):
+            shared = sorted(keys & options.keys())
+            if shared:
+                raise ConfigError(
+                    f"dataset {dataset!r}: {', '.join(shared)} belongs to the {owner}, not to one"
+                    " of its datasets; set it in the recipe's depthlm block"
+                )
         try:
             return DepthLMConfig.from_block(options, base=self)
         except ConfigError as error:

@@ -78,6 +78,10 @@ def problems_of(config: DepthLMConfig) -> Iterator[str]:
         yield f"lazy must be true or false, found {config.lazy!r}"
     if config.mixture is not None:
         yield from _choice("mixture", config.mixture, list(PRESETS))
+    if config.eval_answers is not None and not _is_count(config.eval_answers):
+        yield (
+            f"eval_answers must be a whole number above 0 or null, found {config.eval_answers!r}"
+        )
     if not _is_number(config.max_skipped) or not 0 <= config.max_skipped <= 1:
         yield f"max_skipped must be a share from 0 to 1, found {config.max_skipped!r}"
     yield from _choice("exif_rotation", config.exif_rotation, list(EXIF_RULES))

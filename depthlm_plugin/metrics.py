@@ -1,8 +1,12 @@
-"""Metrics of positive quantities; an answer that cannot be parsed counts as wrong."""
+"""Metrics of positive quantities; an answer that cannot be parsed counts as wrong.
+
+In two steps, so that any number of answers can be added up: what is measured of each answer, and
+what follows from the means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +16,6 @@ from .camera import Floats
 THRESHOLD = 1.25
 
 
-@np.errstate(over="ignore")  # a ratio or a square beyond all floats is infinite, and wrong
 def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
     """Return the metrics of predictions (N,) against targets (N,): metres, or one other unit.
 
@@ -30,6 +33,29 @@ def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
         `parse_failure_rate`; `n`; `constant_m` and `constant_delta1`: the constant answer that is
         right most often on these very targets, and how often it is.
     """
+    targets = np.asarray(targets_m, dtype=np.float64)
+    measured = measure(predictions_m, targets)
+    means = {
+        name: float(values[~np.isnan(values)].mean())
+        for name, values in measured.items()
+        if not np.isnan(values).all()
+    }
+    constant_m, constant_delta1 = best_constant(targets)
+    named = {name: float(value) for name, value in derive(means).items()}
+    return named | {
+        "n": len(targets),
+        "constant_m": constant_m,
+        "constant_delta1": constant_delta1,
+    }
+
+
+@np.errstate(over="ignore")  # a ratio or a square beyond all floats is infinite, and wrong
+def measure(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, Floats]:
+    """Return what is measured of each answer, arrays (N,), NaN where it could not be parsed.
+
+    `delta1` to `delta3` and `parse_failure_rate` are 0 or 1 for every answer. Their arguments are
+    those of `score`; `derive` makes metrics of the means.
+    """
     predictions = np.asarray(predictions_m, dtype=np.float64)
     targets = np.asarray(targets_m, dtype=np.float64)
     if predictions.shape != targets.shape or predictions.ndim != 1 or not len(targets):
@@ -37,33 +63,41 @@ def score(predictions_m: ArrayLike, targets_m: ArrayLike) -> dict[str, float]:
     if not (np.isfinite(targets) & (targets > 0)).all():
         raise ValueError(f"targets must be positive and finite, found {targets.min()}")
     parsed = np.isfinite(predictions) & (predictions > 0)
-    ratio = np.full(len(targets), np.inf)
-    ratio[parsed] = np.maximum(
-        predictions[parsed] / targets[parsed], targets[parsed] / predictions[parsed]
-    )
-    metrics = {f"delta{k}": float((ratio < THRESHOLD**k).mean()) for k in (1, 2, 3)}
-    if parsed.any():
-        metrics |= _errors(predictions[parsed], targets[parsed])
-    metrics["parse_failure_rate"] = float(1 - parsed.mean())
-    metrics["n"] = len(targets)
-    metrics["constant_m"], metrics["constant_delta1"] = best_constant(targets)
+    values = np.where(parsed, predictions, np.nan)
+    with np.errstate(invalid="ignore"):
+        ratio = np.fmax(values / targets, targets / values)
+        right = {f"delta{k}": (ratio < THRESHOLD**k).astype(np.float64) for k in (1, 2, 3)}
+    error, logs = values - targets, np.log(values) - np.log(targets)
+    return {
+        **right,
+        "parse_failure_rate": (~parsed).astype(np.float64),
+        "abs_rel": np.abs(error) / targets,
+        "sq_rel": np.square(error) / targets,
+        "mae": np.abs(error),
+        "squared": np.square(error),
+        "log": logs,
+        "abs_log": np.abs(logs),
+        "squared_log": np.square(logs),
+    }
+
+
+def derive(means: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    """Return the metrics that means of what is measured make, of any shape; absent ones stay so."""
+    found = {name: np.asarray(value, dtype=np.float64) for name, value in means.items()}
+    metrics = {name: found[name] for name in _MEANS if name in found}
+    if "mae" in found:
+        # Rounding can take the variance of equal differences below zero.
+        variance = found["squared_log"] - np.square(found["log"])
+        metrics |= {
+            "rmse": np.sqrt(found["squared"]),
+            "rmse_log": np.sqrt(found["squared_log"]),
+            "log10": found["abs_log"] / np.log(10),
+            "silog": 100 * np.sqrt(np.maximum(variance, 0)),
+        }
     return metrics
 
 
-def _errors(predictions: Floats, targets: Floats) -> dict[str, float]:
-    """Return the mean errors of answers (N,) that could be read."""
-    error = predictions - targets
-    logs = np.log(predictions) - np.log(targets)
-    means = {
-        "abs_rel": np.mean(np.abs(error) / targets),
-        "sq_rel": np.mean(np.square(error) / targets),
-        "mae": np.mean(np.abs(error)),
-        "rmse": np.sqrt(np.mean(np.square(error))),
-        "rmse_log": np.sqrt(np.mean(np.square(logs))),
-        "log10": np.mean(np.abs(logs)) / np.log(10),
-        "silog": 100 * np.std(logs),
-    }
-    return {name: float(value) for name, value in means.items()}
+_MEANS = ("delta1", "delta2", "delta3", "parse_failure_rate", "abs_rel", "sq_rel", "mae")
 
 
 def best_constant(targets_m: ArrayLike) -> tuple[float, float]:

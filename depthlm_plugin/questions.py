@@ -27,6 +27,9 @@ class Question:
         prompt: Style of its template.
         truth: The true values at full precision, by placeholder of the answer.
         unit: Unit of the answer, empty where it has none.
+        depth_kind: What a depth is: `distance` or `z`; None for other answers.
+        distance_over_z: Of a depth's pixel: the factor between the two.
+        at_edge: Whether the pixel lies beside a depth edge; None where nobody says.
     """
 
     dataset: str
@@ -38,6 +41,9 @@ class Question:
     prompt: str
     truth: Mapping[str, float]
     unit: str
+    depth_kind: str | None = None
+    distance_over_z: float | None = None
+    at_edge: bool | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Question:

@@ -40,6 +40,7 @@ class Record:
         scene: What it is a picture of; poses of one scene have one world.
         timestamp: When it was taken, in the dataset's own unit.
         partner: The second picture of a record of two.
+        at_edge: Of each point (N,) whether it lies beside a depth edge; None where nobody says.
     """
 
     image: str
@@ -54,6 +55,7 @@ class Record:
     scene: str | None = None
     timestamp: float | None = None
     partner: Record | None = None
+    at_edge: NDArray[np.bool_] | None = None
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -222,6 +224,7 @@ def check_record(
         pose_of(raw, "pose", where) if poses else None,
         None if raw.get("scene") is None else str(raw["scene"]),
         _timestamp(raw.get("timestamp")),
+        at_edge=_at_edge(raw, len(depth_m), good, where),
     )
     return record, [problem for _, problem in problems]
 
@@ -247,6 +250,19 @@ def _timestamp(value: Any) -> float | None:
     """Return a timestamp that can be compared; other forms are left to whoever wrote them."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if number and math.isfinite(value) else None
+
+
+def _at_edge(
+    raw: Mapping[str, Any], count: int, good: NDArray[np.int64], where: str
+) -> NDArray[np.bool_] | None:
+    if raw.get("at_edge") is None:
+        return None
+    flags = _numbers(raw, "at_edge", where)
+    if flags.shape != (count,) or not np.isin(flags, (0, 1)).all():
+        raise RecordError(
+            "malformed record", where, f"at_edge must hold 0 or 1 for each of {count} points"
+        )
+    return flags[good].astype(np.bool_)
 
 
 def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:

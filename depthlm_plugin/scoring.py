@@ -1,7 +1,7 @@
 """How the answers of a task are scored: by a ratio, a choice, a pose or a place.
 
-A scorer takes columns: of each value of the answers, by placeholder, an array (N,), predicted and
-true. An answer that could not be read is NaN in the predicted columns; it counts as wrong.
+Columns hold, of each value of the answers, by placeholder, an array (N,), predicted and true. An
+answer that could not be read is NaN in the predicted columns; it counts as wrong.
 """
 
 from __future__ import annotations
@@ -23,44 +23,60 @@ PCK_PERCENT = 5
 
 @dataclass(frozen=True)
 class Scorer:
-    """One way to score answers.
+    """One way to score answers, in steps that can be added up (see `tally`).
 
     Attributes:
-        score: Returns the metrics of predicted and true columns; `n`, `parse_failure_rate` and
-            `main` are always among them.
+        measure: Returns what is measured of each answer, arrays (N,) by name: NaN where it says
+            nothing, else it counts in the mean. `parse_failure_rate` is always among them.
+        derive: Returns the metrics that follow from the means, of any shape; `parse_failure_rate`
+            and `main` are always among them.
+        kept: Names of what is measured whose every value `whole` needs; `target` is the true one.
+        whole: Returns the metrics that follow from all values of `kept`, without NaN.
         main: Name of the metric that sums the answers up: from 0 to 1, and more is better.
         also: Names of the metrics to look at next; they may be absent.
         constant: Name of what the best constant answer has for `main`, or None.
     """
 
-    score: Callable[[Columns, Columns], dict[str, float]]
+    measure: Callable[[Columns, Columns], dict[str, Floats]]
+    derive: Callable[[Mapping[str, Floats]], dict[str, Floats]]
+    kept: tuple[str, ...]
+    whole: Callable[[Mapping[str, Floats]], dict[str, float]]
     main: str
     also: tuple[str, ...] = ()
     constant: str | None = None
 
 
-def score_ratio(predicted: Columns, true: Columns) -> dict[str, float]:
-    """Return the metrics of one positive quantity: see `metrics.score`."""
+def measure_ratio(predicted: Columns, true: Columns) -> dict[str, Floats]:
+    """Return what is measured of one positive quantity: see `metrics.measure`."""
     [values], [targets] = predicted.values(), true.values()
-    return metrics.score(values, targets)
+    return metrics.measure(values, targets) | {"target": targets}
 
 
-def score_choice(predicted: Columns, true: Columns) -> dict[str, float]:
-    """Return the metrics of answers that choose one of a few numbers.
+def whole_ratio(kept: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the best constant answer and how often it is right."""
+    constant_m, constant_delta1 = metrics.best_constant(kept["target"])
+    return {"constant_m": constant_m, "constant_delta1": constant_delta1}
 
-    `accuracy`: share of right answers; `constant_accuracy`: that of the answer that is right most
-    often on these very questions.
+
+def measure_choice(predicted: Columns, true: Columns) -> dict[str, Floats]:
+    """Return what is measured of answers that choose one of a few numbers.
+
+    `accuracy`: share of right answers. `whole_choice` adds `constant_accuracy`: that of the answer
+    that is right most often on these very questions.
     """
     [values], [targets] = predicted.values(), true.values()
-    _, counts = np.unique(targets, return_counts=True)
-    return _counted(_readable(predicted)) | {
-        "accuracy": float((values == targets).mean()),
-        "constant_accuracy": float(counts.max() / len(targets)),
-    }
+    right = (values == targets).astype(np.float64)
+    return _failures(_readable(predicted)) | {"accuracy": right, "target": targets}
 
 
-def score_pose(predicted: Columns, true: Columns) -> dict[str, float]:
-    """Return the metrics of relative poses, as `tasks.relative_pose` writes them.
+def whole_choice(kept: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the accuracy of the best constant answer."""
+    _, counts = np.unique(kept["target"], return_counts=True)
+    return {"constant_accuracy": float(counts.max() / counts.sum())}
+
+
+def measure_pose(predicted: Columns, true: Columns) -> dict[str, Floats]:
+    """Return what is measured of relative poses, as `tasks.relative_pose` writes them.
 
     The rotation's error is the angle of the one turn between the two rotations (their geodesic
     distance), the direction's that between the two vectors, however long the predicted one is.
@@ -73,52 +89,60 @@ def score_pose(predicted: Columns, true: Columns) -> dict[str, float]:
     is that of the steps, exactly: straight lines between them, as those benchmarks draw, add up to
     1 / (2 n). They also fold a direction onto its opposite; here it is wrong by 180 degrees.
 
-    `rotation_error_deg_median` and `_mean`, `direction_error_deg_median` and `_mean`: over what
+    `rotation_error_deg_mean`, `direction_error_deg_mean` and, of `whole_pose`, `_median`: over what
     could be read, absent when that is nothing. `distance_delta1`, `distance_abs_rel`: of the
     distance alone, as `metrics.score` has them.
     """
     towards, truly_towards = _vectors(predicted), _vectors(true)
     usable = _readable(predicted) & (np.abs(towards).max(axis=1) > 0)
-    rotation_deg = turn_deg(_rotations(predicted, usable), _rotations(true, usable))
-    direction_deg = angle_deg(towards[usable], truly_towards[usable])
-    error_deg = np.full(len(usable), np.inf)
-    error_deg[usable] = np.maximum(rotation_deg, direction_deg)
-    result = _counted(usable)
-    for limit in AUC_DEG:
-        result[f"auc_{limit}"] = area_under_recall(error_deg, limit)
-    if usable.any():
-        for name, errors in (("rotation", rotation_deg), ("direction", direction_deg)):
-            result[f"{name}_error_deg_median"] = float(np.median(errors))
-            result[f"{name}_error_deg_mean"] = float(errors.mean())
-    distance = metrics.score(np.where(usable, predicted["distance"], np.nan), true["distance"])
-    for name in ("delta1", "abs_rel"):
-        if name in distance:
-            result[f"distance_{name}"] = distance[name]
-    return result
+    rotation_deg, direction_deg = np.full((2, len(usable)), np.nan)
+    rotation_deg[usable] = turn_deg(_rotations(predicted, usable), _rotations(true, usable))
+    direction_deg[usable] = angle_deg(towards[usable], truly_towards[usable])
+    error_deg = np.where(usable, np.fmax(rotation_deg, direction_deg), np.inf)
+    distance = metrics.measure(np.where(usable, predicted["distance"], np.nan), true["distance"])
+    return {
+        **_failures(usable),
+        **{f"auc_{limit}": area_above(error_deg, limit) for limit in AUC_DEG},
+        "rotation_error_deg_mean": rotation_deg,
+        "direction_error_deg_mean": direction_deg,
+        "distance_delta1": distance["delta1"],
+        "distance_abs_rel": distance["abs_rel"],
+    }
+
+
+def whole_pose(kept: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the median errors, of what could be read."""
+    return {
+        f"{name.removesuffix('_mean')}_median": float(np.median(values))
+        for name, values in kept.items()
+        if len(values)
+    }
 
 
 @np.errstate(over="ignore")
-def score_place(predicted: Columns, true: Columns) -> dict[str, float]:
-    """Return the metrics of places in a picture, in the units of text: 2000 on each axis.
+def measure_place(predicted: Columns, true: Columns) -> dict[str, Floats]:
+    """Return what is measured of places in a picture, in the units of text: 2000 on each axis.
 
     The error is the Euclidean distance in these units. They measure shares of the picture, so that
     in one that is not square a unit of x and one of y are different numbers of pixels.
 
-    `epe` and `epe_median`: mean and median error (the end-point error of optical flow) over what
-    could be read, absent when that is nothing. `pck_5`: share of answers within 5 % of the picture,
-    which is 100 units (the percentage of correct keypoints).
+    `epe` and, of `whole_place`, `epe_median`: mean and median error (the end-point error of optical
+    flow) over what could be read, absent when that is nothing. `pck_5`: share of answers within 5 %
+    of the picture, which is 100 units (the percentage of correct keypoints).
     """
     readable = _readable(predicted)
-    error = np.full(len(readable), np.inf)
+    error = np.full(len(readable), np.nan)
     error[readable] = np.hypot(
         *(predicted[axis][readable] - true[axis][readable] for axis in ("x", "y"))
     )
-    result = _counted(readable)
-    result[f"pck_{PCK_PERCENT}"] = float((error <= PCK_PERCENT / 100 * NORMALISED).mean())
-    if readable.any():
-        result["epe"] = float(error[readable].mean())
-        result["epe_median"] = float(np.median(error[readable]))
-    return result
+    with np.errstate(invalid="ignore"):
+        near = (error <= PCK_PERCENT / 100 * NORMALISED).astype(np.float64)
+    return _failures(readable) | {f"pck_{PCK_PERCENT}": near, "epe": error}
+
+
+def whole_place(kept: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the median error, of what could be read."""
+    return {"epe_median": float(np.median(kept["epe"]))} if len(kept["epe"]) else {}
 
 
 def rotation(yaw_deg: Floats, pitch_deg: Floats, roll_deg: Floats) -> Floats:
@@ -158,12 +182,13 @@ def angle_deg(vectors: Floats, others: Floats) -> Floats:
     return result
 
 
-def area_under_recall(errors: Floats, limit: float) -> float:
-    """Return the area under the recall of errors (N,) from 0 to a limit, divided by the limit.
+def area_above(errors: Floats, limit: float) -> Floats:
+    """Return each error's part (N,) in the area under the recall curve, divided by the limit.
 
-    Each error adds a step of 1 / N from itself to the limit.
+    Each error adds a step from itself to the limit; the mean of all parts is the area.
     """
-    return float(np.maximum(0, 1 - errors / limit).mean())
+    result: Floats = np.maximum(0, 1 - errors / limit)
+    return result
 
 
 def _vectors(columns: Columns) -> Floats:
@@ -180,17 +205,36 @@ def _readable(predicted: Columns) -> NDArray[np.bool_]:
     return result
 
 
-def _counted(readable: NDArray[np.bool_]) -> dict[str, float]:
-    return {"n": len(readable), "parse_failure_rate": float(1 - readable.mean())}
+def _failures(readable: NDArray[np.bool_]) -> dict[str, Floats]:
+    return {"parse_failure_rate": (~readable).astype(np.float64)}
+
+
+def _means(means: Mapping[str, Floats]) -> dict[str, Floats]:
+    return {name: value for name, value in means.items() if name != "target"}
 
 
 SCORERS: dict[str, Scorer] = {
-    "ratio": Scorer(score_ratio, "delta1", ("abs_rel",), "constant_delta1"),
-    "choice": Scorer(score_choice, "accuracy", (), "constant_accuracy"),
+    "ratio": Scorer(
+        measure_ratio,
+        metrics.derive,
+        ("target",),
+        whole_ratio,
+        "delta1",
+        ("abs_rel",),
+        "constant_delta1",
+    ),
+    "choice": Scorer(
+        measure_choice, _means, ("target",), whole_choice, "accuracy", (), "constant_accuracy"
+    ),
     "pose": Scorer(
-        score_pose,
+        measure_pose,
+        _means,
+        ("rotation_error_deg_mean", "direction_error_deg_mean"),
+        whole_pose,
         "auc_30",
         ("rotation_error_deg_median", "direction_error_deg_median", "distance_delta1"),
     ),
-    "place": Scorer(score_place, f"pck_{PCK_PERCENT}", ("epe", "epe_median")),
+    "place": Scorer(
+        measure_place, _means, ("epe",), whole_place, f"pck_{PCK_PERCENT}", ("epe", "epe_median")
+    ),
 }

@@ -21,7 +21,7 @@ from .markers import RED, Color, Marker, Pixels, format_color, get_marker, parse
 from .rendering import RESAMPLINGS, render
 
 SCHEME = "depthlm://"
-FORMAT = "v3"  # raise it whenever the same text would render differently
+FORMAT = "v4"  # raise it whenever the same text would render differently
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class View:
         return render(self, where)
 
     def to_uri(self, **extra: str) -> str:
-        """Return the text form: `depthlm://v3?image=...`, with `extra` fields appended."""
+        """Return the text form: `depthlm://v4?image=...`, with `extra` fields appended."""
         source = self.source
         fields = {
             "image": self.image,

@@ -75,14 +75,20 @@ class Words:
 
     def _question(self, template: Template, shown: Shown, one: Asked) -> Question:
         record = shown.records[0]
+        pixels = record.pixels[list(shown.indices)]
+        kind = one.depth_kind
+        edges = None if record.at_edge is None else record.at_edge[list(shown.indices)]
         return Question(
             self.dataset,
             record.row,
             tuple(int(record.points[index]) for index in shown.indices),
             tuple(record.image for record in shown.records),
-            tuple((float(x), float(y)) for x, y in record.pixels[list(shown.indices)]),
+            tuple((float(x), float(y)) for x, y in pixels),
             template.task,
             self.config.prompt,
             one.truth,
             template.unit,
+            kind,
+            None if kind is None else float(record.camera.distance_over_z(pixels)[0]),
+            bool(edges[0]) if edges is not None and len(edges) == 1 else None,
         )

@@ -36,6 +36,7 @@ def test_defaults_are_those_of_the_design():
         "max_depth_m": None,
         "lazy": True,
         "mixture": None,
+        "eval_answers": None,
         "on_error": "raise",
         "max_skipped": 0.05,
         "exif_rotation": "refuse",
@@ -52,6 +53,9 @@ def test_defaults_are_those_of_the_design():
         ("focal_px", True, "found True"),
         ("lazy", "no", "lazy must be true or false, found 'no'"),
         ("mixture", "depthml", "did you mean 'depthlm'"),
+        ("eval_answers", 0, "eval_answers must be a whole number above 0 or null, found 0"),
+        ("eval_answers", True, "eval_answers must be .*found True"),
+        ("eval_answers", 0.5, "eval_answers must be .*found 0.5"),
         ("max_skipped", 1.5, "max_skipped must be a share from 0 to 1, found 1.5"),
         ("max_upscale", 0, "max_upscale must be a number above 0, found 0"),
         ("max_upscale", None, "max_upscale must be a number above 0, found None"),
@@ -182,6 +186,11 @@ def test_a_dataset_may_not_change_what_the_model_sees(key):
     assert key in MODEL_KEYS
     with pytest.raises(ConfigError, match=f"dataset 'kitchen': {key} belongs to the model"):
         DepthLMConfig().for_dataset({key: getattr(DepthLMConfig(), key)}, "kitchen")
+
+
+def test_a_dataset_has_no_evaluation_of_its_own():
+    with pytest.raises(ConfigError, match="dataset 'kitchen': eval_answers belongs to the run"):
+        DepthLMConfig().for_dataset({"eval_answers": 5}, "kitchen")
 
 
 def test_mistakes_in_a_dataset_name_it():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.camera import Camera
 from depthlm_plugin.curate.frames import Frame
-from depthlm_plugin.curate.sampling import STRATEGIES, frame_rng, sample
+from depthlm_plugin.curate.sampling import STRATEGIES, beside_edges, frame_rng, sample
 from depthlm_plugin.errors import ConfigError, GeometryError, RecordError
 from depthlm_plugin.lens import Lens
 
@@ -93,6 +93,27 @@ def test_edges_are_avoided():
         assert not np.isin(pixels[:, 0], (31, 32)).any()
     every, _ = sample(frame(depth_m), 10_000, frame_rng(0, "t", ""), strategy="edges")
     assert len(every) == 48 * 64 - 2 * 48 - 1  # beside a hole there is no edge
+
+
+def test_what_lies_beside_edges_is_known():
+    depth_m = hilly()
+    depth_m[:, 32:] *= 3
+    depth_m[20, 10] = 0
+    every = frame(depth_m)
+    pixels, _ = every.measured()
+    # The step is between columns 31 and 32; two more on either side are beside it.
+    assert (beside_edges(every, pixels) == np.isin(pixels[:, 0], range(29, 35))).all()
+    points = Frame(b"", CAMERA, "z", pixels=np.array([[1, 2]]), points_m=np.array([1.0]))
+    assert beside_edges(points, np.array([[1, 2]])) is None
+
+
+def test_edges_of_a_smaller_map_are_found_at_its_pixels():
+    depth_m = np.ones((12, 16))
+    depth_m[:, 8:] = 2.0
+    camera = Camera(60.0, 60.0, 39.5, 29.5, (80, 60))  # five picture pixels a depth pixel
+    small = frame(depth_m, camera)
+    pixels, _ = small.measured()
+    assert (beside_edges(small, pixels) == np.isin(pixels[:, 0] // 5, range(5, 11))).all()
 
 
 def test_edges_need_a_map():

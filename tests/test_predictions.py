@@ -36,9 +36,10 @@ def row(text, target=2.0, dataset="kitchen", prompt="official"):
     return Prediction(asked, text).to_row()
 
 
-def answered(value, target=2.0, dataset="kitchen", task="depth"):
+def answered(value, target=2.0, dataset="kitchen", task="depth", image=None):
     """A row as a reader of the sidecar finds it, with what scores need."""
-    return {"dataset": dataset, "task": task, "target": target, "value": value}
+    row = {"dataset": dataset, "task": task, "target": target, "value": value}
+    return row if image is None else row | {"image": image}
 
 
 # Rows
@@ -253,6 +254,7 @@ def _row(task):
         cell,
         st.sampled_from(["kitchen", "depth", "constant", "depth_delta1"]),
         st.just(task),
+        st.sampled_from(["a.png", "b.png", "c.png"]),
     )
 
 
@@ -284,6 +286,11 @@ def test_order_says_nothing_and_no_metric_is_lost(rows, random):
 
 def test_table_of_one_task_and_dataset():
     assert table([answered(2.1), answered(None)]).splitlines() == [
+        "task   n  metric  value  95 %         constant  unread  also",
+        "depth  2  delta1  0.500  0.000-1.000     1.000   0.500  abs_rel 0.05",
+    ]
+    one = [answered(2.1, image="a.png"), answered(None, image="a.png")]  # nothing to resample
+    assert table(one).splitlines() == [
         "task   n  metric  value  constant  unread  also",
         "depth  2  delta1  0.500     1.000   0.500  abs_rel 0.05",
     ]
@@ -291,12 +298,12 @@ def test_table_of_one_task_and_dataset():
 
 def test_table_of_several_tasks_has_their_mean():
     assert table([answered(2.0), *ORDERS, PERFECT_POSE]).splitlines() == [
-        "task           n  metric    value  constant  unread  also",
-        "depth          1  delta1    1.000     1.000   0.000  abs_rel 0",
-        "depth_order    4  accuracy  0.500     1.000   0.250",
-        "relative_pose  1  auc_30    1.000             0.000  rotation_error_deg_median 0,"
-        " direction_error_deg_median 0, distance_delta1 1",
-        "mean           6  score     0.833             0.083  delta1 1",
+        "task           n  metric    value  95 %         constant  unread  also",
+        "depth          1  delta1    1.000                  1.000   0.000  abs_rel 0",
+        "depth_order    4  accuracy  0.500  0.000-1.000     1.000   0.250",
+        "relative_pose  1  auc_30    1.000                          0.000  rotation_error_deg_median"
+        " 0, direction_error_deg_median 0, distance_delta1 1",
+        "mean           6  score     0.833                          0.083  delta1 1",
     ]
 
 

@@ -236,6 +236,19 @@ def test_points_keep_their_place_when_others_are_left_out(make_record):
     assert [problem.reason for problem in problems] == [DEPTH]
 
 
+def test_edge_flags_stay_with_their_points(make_record):
+    record, _ = check_record(make_record(**depth(0), at_edge=[1, 1, 0]), "a:1", 0, None)
+    assert record.at_edge.tolist() == [True, False]
+    record, _ = check_record(make_record(), "a:1", 0, None)
+    assert record.at_edge is None
+
+
+@pytest.mark.parametrize("flags", [[1, 0], [1, 0, 2], [0, 0, None], "no", [[1], [0], [1]]], ids=str)
+def test_edge_flags_that_are_none_are_refused(make_record, flags):
+    with pytest.raises(RecordError, match="at_edge"):
+        check_record(make_record(at_edge=flags), "a:1", 0, None)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

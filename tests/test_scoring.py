@@ -6,14 +6,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from depthlm_plugin.bootstrap import picture_keys, weights
 from depthlm_plugin.metrics import score
 from depthlm_plugin.scoring import (
     SCORERS,
     angle_deg,
-    area_under_recall,
+    area_above,
     rotation,
     turn_deg,
 )
+from depthlm_plugin.tally import Tally
 from depthlm_plugin.tasks import TASKS
 from depthlm_plugin.tasks.task import turned
 
@@ -29,7 +31,13 @@ def columns(names, answers):
 
 
 def scored(kind, names, predicted, true):
-    return SCORERS[kind].score(columns(names, predicted), columns(names, true))
+    """Metrics of answers that are all about one picture."""
+    scorer = SCORERS[kind]
+    tally = Tally(scorer)
+    measured = scorer.measure(columns(names, predicted), columns(names, true))
+    keys = picture_keys(["a picture"])
+    tally.add(measured, np.zeros(len(predicted), dtype=np.int64), keys, weights(keys))
+    return tally.metrics()
 
 
 def pose(distance=1.0, towards=(0, 0, 1), turn=(0, 0, 0)):
@@ -158,7 +166,7 @@ def test_a_small_angle_between_vectors_is_exact():
 
 def test_area_by_hand():
     # Errors of 0, 3 and 12 degrees and one failure, up to 15 degrees: 15, 12 and 3 of 15 remain.
-    assert area_under_recall(np.array([0, 3, 12, INF]), 15) == (15 + 12 + 3) / 15 / 4
+    assert area_above(np.array([0, 3, 12, INF]), 15).mean() == (15 + 12 + 3) / 15 / 4
 
 
 ERRORS = st.lists(st.floats(0, 180) | st.just(INF), min_size=1, max_size=12)
@@ -171,16 +179,16 @@ def test_area_is_that_of_the_recall_curve(errors, limit):
     middles = (np.arange(steps) + 0.5) * limit / steps
     recall = (errors <= middles[:, None]).mean(axis=1)
     # Each error moves the sum by less than one interval.
-    assert area_under_recall(errors, limit) == pytest.approx(recall.mean(), abs=1 / steps)
+    assert area_above(errors, limit).mean() == pytest.approx(recall.mean(), abs=1 / steps)
 
 
 @given(ERRORS, st.sampled_from([5, 15, 30]))
 def test_area_differs_from_straight_lines_by_half_a_step(errors, limit):
-    """How image matching benchmarks draw the curve, as `score_pose` says."""
+    """How image matching benchmarks draw the curve, as `measure_pose` says."""
     inside = np.sort([error for error in errors if error < limit])
     recall = np.arange(len(inside) + 1) / len(errors)
     lines = np.trapezoid([*recall, recall[-1]], [0, *inside, limit]) / limit
-    exact = area_under_recall(np.array(errors), limit)
+    exact = area_above(np.array(errors), limit).mean()
     assert exact - 1e-12 <= lines <= exact + 1 / (2 * len(errors)) + 1e-12
 
 

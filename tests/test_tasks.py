@@ -11,6 +11,7 @@ from PIL import Image
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.planning import NO_PARTNER
+from depthlm_plugin.predictions import Prediction
 from depthlm_plugin.tasks import TASKS
 
 PINHOLE = Pinhole(150.0, 146.0, 97.0, 78.0, 200, 150)
@@ -488,3 +489,31 @@ def test_samples_survive_their_text_form(room):
             first, *others = sample.to_uris()
             assert Question.all_from_uri(first) == list(sample.questions)
             assert len(others) == len(sample.views) - 1
+
+
+def test_a_depth_says_what_it_is_and_whether_it_is_at_an_edge(room):
+    records = [json.loads(line) for line in room.read_text().splitlines()]
+    for one in records:
+        one["at_edge"] = [index % 3 == 0 for index in range(len(one["depth"]))]
+    path = room.with_name("edges.jsonl")
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+    for task, label, kind in [
+        ("depth", "distance", "distance"),
+        ("depth", "z", "z"),
+        ("principal_axis_distance", "distance", "z"),
+    ]:
+        for sample in samples_of(path, task, label=label):
+            question = sample.question
+            x, y = question.pixel
+            ray = np.array([(x - PINHOLE.cx) / PINHOLE.fx, (y - PINHOLE.cy) / PINHOLE.fy, 1])
+            assert question.depth_kind == kind
+            assert question.distance_over_z == pytest.approx(np.linalg.norm(ray))
+            assert question.at_edge is (question.point % 3 == 0)
+            row = Prediction(question, "2").to_row()
+            assert row["depth_kind"] == kind
+            assert row["at_edge"] is question.at_edge
+    for task in ("speed", "two_point_distance"):
+        question = samples_of(path, task)[0].question
+        assert (question.depth_kind, question.distance_over_z) == (None, None)
+    assert question.at_edge is None
+    assert samples_of(room, "depth")[0].question.at_edge is None

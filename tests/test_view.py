@@ -263,9 +263,9 @@ GOOD = view_of("a.png", 1.5, 1.5, (1, 2, 40, 40), (Mark("arrow", 5, 10, 11),)).t
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("depthlm://v3", "depthlm://v1", "v1.*another version.*overwrite_cache"),
-        ("depthlm://v3", "depthlm://", "another version"),
-        ("depthlm://v3", "https://v2", "not a depthlm view: 'https"),
+        ("depthlm://v4", "depthlm://v1", "v1.*another version.*overwrite_cache"),
+        ("depthlm://v4", "depthlm://", "another version"),
+        ("depthlm://v4", "https://v2", "not a depthlm view: 'https"),
         (GOOD, "photos/a.png", "not a depthlm view: 'photos/a.png'"),
         ("image=a.png&", "", "malformed view.*'image'"),
         ("&focal=120.0", "", "malformed view.*'focal'"),

@@ -6,26 +6,33 @@ import argparse
 import json
 import sys
 
-from ..finished import read_finished
-from ..predictions import score_rows, table
+from ..finished import Finished, said_of
+from ..score_table import slices_of, table_of
+from ..scores import Scores, finite
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the scores; return 1 when a row could not be scored."""
-    found = read_finished(args.predictions, args.task, args.prompt)
+    """Print the scores; return 1 when they are not of a whole run."""
+    found = Finished(args.predictions, args.task, args.prompt, args.expect)
+    scores = Scores(found)
     for problem in found.problems:
         print(problem, file=sys.stderr)
-    left_out = sum(found.counts.values())
-    reasons = ", ".join(f"{count} {reason}" for reason, count in found.counts.most_common())
-    said = f"{len(found.rows)} of {found.looked_at} rows scored"
-    said += f"; INCOMPLETE: {left_out} left out ({reasons})" if left_out else ""
-    if not found.rows:
+    said = said_of(found)
+    if not found.good:
         print(f"depthlm score: {said}", file=sys.stderr)
         return 1
+    complete = not (found.counts or found.missing)
     if args.json:
-        counts = {"rows": len(found.rows), "left_out": dict(found.counts)}
-        print(json.dumps({"metrics": score_rows(found.rows)} | counts))
+        counts = {
+            "rows": found.good,
+            "missing": found.missing,
+            "left_out": dict(found.counts),
+            "complete": complete,
+        }
+        print(json.dumps(counts | finite(scores.summary())))
     else:
-        print(table(found.rows))
+        print(table_of(scores, complete=complete))
+        if args.parts:
+            print(f"\n{slices_of(scores, complete=complete)}\n")
         print(said)
-    return 1 if left_out else 0
+    return 0 if complete else 1

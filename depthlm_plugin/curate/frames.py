@@ -129,6 +129,15 @@ class Frame:
         scaled: NDArray[np.int64] = np.floor((pixels + 0.5) * scale_xy).astype(np.int64)
         return scaled
 
+    def to_map(self, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the pixels (N, 2), as (column, row), of the depth map that hold the picture's."""
+        assert self.depth_m is not None
+        map_height, map_width = self.depth_m.shape
+        map_wh = np.array([map_width, map_height])
+        inside = np.floor((pixels + 0.5) * map_wh / self.camera.size_wh).astype(np.int64)
+        result: NDArray[np.int64] = np.clip(inside, 0, map_wh - 1)
+        return result
+
 
 def same_field(size_wh: tuple[int, int], map_wh: tuple[int, int]) -> bool:
     """Return whether a depth map can be a picture made smaller, both axes alike.

@@ -19,7 +19,7 @@ from .frames import Frame, Item
 from .parts import write_whole
 from .prepared import carried, prepare
 from .reading import Reader
-from .sampling import frame_rng, sample
+from .sampling import beside_edges, frame_rng, sample
 from .tallies import SHOWN, Tally
 from .writing import IMAGES, RAW
 
@@ -92,6 +92,8 @@ class Job:
         if self.reader.VERBATIM:
             kind = frame.depth_kind
         depth_m = convert_depth(depth_m, pixels, frame.camera, kind=frame.depth_kind, to=kind)
+        verbatim = self.reader.VERBATIM or official is not None
+        at_edge = None if verbatim else beside_edges(frame, pixels)
         camera = frame.camera
         if self.jpeg_focal_px is None:
             image = self._kept(frame, item, where)
@@ -99,12 +101,13 @@ class Job:
             image, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
             pixels, kept = carried(pixels, frame.camera, camera)
             depth_m = depth_m[kept]
+            at_edge = None if at_edge is None else at_edge[kept]
             if not len(kept):
                 raise RecordError(
                     "no valid depth", where, "no labelled pixel is left in the undistorted picture"
                 )
         labels = depth_m.tolist()
-        if not (self.reader.VERBATIM or official):
+        if not verbatim:
             labels = [round(label, _DIGITS) for label in labels]
         tally.records += 1
         tally.points += len(labels)
@@ -120,6 +123,7 @@ class Job:
                 "pixel_coords": pixels.tolist(),
                 "depth": labels,
                 "depth_kind": kind,
+                "at_edge": None if at_edge is None else at_edge.astype(int).tolist(),
                 "distortion": _distortion(camera),
                 "scene": frame.scene,
                 "camera": frame.camera_name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from .frames import Frame
 STRATEGIES = ("uniform", "log", "edges")
 _BIN = math.log(1.25)  # width of a stratum: what delta1 calls the same distance
 _EDGE = 1.05  # largest over smallest depth of a 3x3 neighbourhood that has no edge
+_EDGE_REACH = 2  # pixels of the map around an edge that are called beside it
 _BLOCK = 4096  # candidates whose rays are tried at a time: Newton's method is not free
 
 
@@ -137,17 +139,38 @@ def _without_edges(frame: Frame, where: str) -> Frame:
             where,
             "--sampling edges needs a depth map to find edges in; this frame has single points",
         )
-    valid = np.isfinite(frame.depth_m) & (frame.depth_m > 0)
-    low = np.where(valid, frame.depth_m, np.inf)
-    high = np.where(valid, frame.depth_m, -np.inf)
+    return replace(frame, depth_m=np.where(_edges(frame.depth_m), np.nan, frame.depth_m))
+
+
+def beside_edges(frame: Frame, pixels: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """Return which pixels (N, 2) of the picture lie at a depth edge or up to 2 map pixels from one.
+
+    An edge is where the valid depths of 3x3 map pixels differ by 5 % or more. None where the frame
+    has no map.
+    """
+    if frame.depth_m is None:
+        return None
+    beside = _edges(frame.depth_m)
+    for _ in range(_EDGE_REACH):
+        beside = _around(_around(beside, 0, np.logical_or), 1, np.logical_or)
+    columns, rows = frame.to_map(pixels).T
+    result: NDArray[np.bool_] = beside[rows, columns]
+    return result
+
+
+def _edges(depth_m: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Return the pixels of a depth map whose 3x3 neighbours' valid depths differ."""
+    valid = np.isfinite(depth_m) & (depth_m > 0)
+    low = np.where(valid, depth_m, np.inf)
+    high = np.where(valid, depth_m, -np.inf)
     for axis in (0, 1):
         low, high = _around(low, axis, np.minimum), _around(high, axis, np.maximum)
     with np.errstate(invalid="ignore"):
-        smooth = valid & (high < _EDGE * low)
-    return replace(frame, depth_m=np.where(smooth, frame.depth_m, np.nan))
+        result: NDArray[np.bool_] = valid & (high >= _EDGE * low)
+    return result
 
 
-def _around(values: Floats, axis: int, extreme: np.ufunc) -> Floats:
+def _around(values: NDArray[Any], axis: int, extreme: np.ufunc) -> NDArray[Any]:
     """Return the extreme of each value and its two neighbours along an axis."""
     values = np.moveaxis(values, axis, 0)
     result = values.copy()

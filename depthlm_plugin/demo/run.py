@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DepthLMError
+from ..launching import train
 from ..predictions import SIDECAR
 from .scenes import CROP_PX, FOCAL_PX, write_scenes
 from .sheet import prediction_sheet
@@ -147,37 +146,15 @@ def _evaluation(model: Path, data: Path) -> dict[str, Any]:
 
 def _llamafactory(out: Path, name: str, recipe: dict[str, Any], steps: int = 0) -> None:
     """Run `llamafactory-cli train` in its own process, as a user would, showing its progress."""
-    import yaml
-
-    path, log = out / f"{name}.yaml", out / f"{name}.log"
     recipe["output_dir"] = str(out / name)
-    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
-    folders = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = shutil.which("llamafactory-cli", path=folders)
-    if command is None:
-        raise DepthLMError("llamafactory-cli is not installed here; run depthlm doctor")
-    environment = os.environ | {
-        "PATH": folders,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_CACHE": str(out / "cache"),
-    }
-    with (
-        log.open("wb") as file,
-        tqdm(total=steps, unit="step", disable=None if steps else True) as bar,
-        subprocess.Popen(
-            [command, "train", str(path)], stdout=file, stderr=file, env=environment
-        ) as process,
-    ):
-        try:
-            while process.poll() is None:
-                time.sleep(0.5)
-                bar.update(_current_step(out / name) - bar.n)
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode != 0:
-        tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise DepthLMError(f"llamafactory-cli train {path} failed; the end of {log}:\n{tail}")
+    environment = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(out / "cache")}
+    with tqdm(total=steps, unit="step", disable=None if steps else True) as bar:
+        train(
+            recipe,
+            out / f"{name}.yaml",
+            environment=environment,
+            poll=lambda: bar.update(_current_step(out / name) - bar.n),
+        )
 
 
 def _current_step(output_dir: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from llamafactory.extras import logging
 
 from .. import storage
 from ..capabilities import check_served, lacking
-from ..config import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig, changes, parse_block
+from ..config import (
+    CONFIG_KEYS,
+    EVALUATION_KEYS,
+    MODEL_KEYS,
+    DepthLMConfig,
+    changes,
+    parse_block,
+)
 from ..errors import ConfigError
 from ..planning import Planner
 from ..rows import open_rows
@@ -44,6 +52,7 @@ class Run:
         dataset_dir: Folder of `dataset_info.json`.
         media_dir: Folder of the images, where the user gave one.
         template: LLaMA-Factory's chat template.
+        identity: Of what answers depend on: weights and config.
         lacking: What each depth dataset lacks for which of the tasks (`capabilities.lacking`).
     """
 
@@ -53,6 +62,7 @@ class Run:
     dataset_dir: str
     media_dir: str | None
     template: str | None
+    identity: str = ""
     lacking: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def records_path(self, name: str) -> str:
@@ -168,12 +178,25 @@ def prepare(
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
     grid = grid_of(processor)
     quicken(processor)
-    run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template)
+    identity = _identity(model_args, config)
+    run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template, identity)
     if any(TASKS[task].images == 2 for task in config.tasks):
         run = replace(run, lacking=_lacking(run))
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
     return run
+
+
+def _identity(model_args: Any, config: DepthLMConfig) -> str:
+    """Return a short text that differs between runs whose answers must not be mixed."""
+    folders = [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+    weights = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for folder in folders
+        for path in sorted(Path(folder).glob("*.safetensors"))
+    ]
+    key = json.dumps([folders, weights, config.to_dict()]).encode()
+    return hashlib.blake2b(key, digest_size=6).hexdigest()
 
 
 def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
@@ -198,7 +221,7 @@ def _check_resume(run: Run, training_args: Any) -> None:
     saved = DepthLMConfig.load(checkpoint)
     if saved is None:
         return
-    differing = changes(saved, run.config, frozenset(CONFIG_KEYS))
+    differing = changes(saved, run.config, frozenset(CONFIG_KEYS) - EVALUATION_KEYS)
     if differing:
         raise ConfigError(
             f"cannot resume {checkpoint}: its depthlm block was another one"
@@ -240,6 +263,12 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         parts = tokenizer, processor
         if run is None or stage != "sft":
             return original(template, model_args, data_args, training_args, stage, *parts)
+        answers = training_args.do_train and run.config.eval_answers is not None
+        if answers:
+            from .answering import check_answers, questions_to_answer
+
+            check_answers(run, model_args, data_args, training_args)
+            data_args.depthlm_aligned = {}  # `_get_merged_dataset` fills it
         samples = None
         trains = training_args.do_train and run.trains_on(data_args.dataset)
         if trains and not run.config.lazy:
@@ -257,6 +286,10 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
             module = {}
         if samples is not None:
             module["train_dataset"] = samples
+        if answers:
+            aligned = data_args.depthlm_aligned
+            asked = questions_to_answer(run, aligned, template, data_args, *parts)
+            module["depthlm_answers"] = asked
         module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
         return module
 

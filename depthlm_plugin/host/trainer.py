@@ -7,6 +7,7 @@ by its length.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence as SequenceABC
 from pathlib import Path
@@ -14,15 +15,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 from llamafactory.extras import logging
 from llamafactory.extras.constants import IGNORE_INDEX
 from torch.utils.data import SequentialSampler
-from transformers import EvalPrediction
+from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
 from ..predictions import SIDECAR, Prediction, score_rows, table, write_sidecar
 from ..questions import Question
+from .answering import FOLDER, answering, greedy, steady_scores
 from .images import is_view
 from .lazy import EpochSampler, LazySamples
 from .positions import with_token_types
@@ -37,8 +39,15 @@ def trainer_on(base: Any) -> Any:
     class DepthSeq2SeqTrainer(base):
         """Saves the depthlm config with every checkpoint, and scores depth answers in metres."""
 
-        def __init__(self, *args: Any, depthlm: Run | None = None, **kwargs: Any) -> None:
+        def __init__(
+            self,
+            *args: Any,
+            depthlm: Run | None = None,
+            depthlm_answers: Dataset | None = None,
+            **kwargs: Any,
+        ) -> None:
             self._depthlm_run = depthlm
+            self._to_answer = depthlm_answers
             self._prediction_rows: dict[str, list[dict[str, Any]]] = {}
             self._generation: dict[str, Any] = dict(kwargs.get("gen_kwargs") or {})
             super().__init__(*args, **kwargs)
@@ -86,10 +95,18 @@ def trainer_on(base: Any) -> Any:
             ignore_keys: list[str] | None = None,
             metric_key_prefix: str = "eval",
         ) -> Any:
-            """Run the loop; depth rows are scored in metres, other rows as LLaMA-Factory does."""
+            """Run the loop; depth rows are scored in metres, other rows as LLaMA-Factory does.
+
+            Of a training run with `eval_answers` these are answered after the loss.
+            """
             args = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+            if not self.args.predict_with_generate:
+                output = super().evaluation_loop(*args)
+                if self._to_answer is not None and self._ends_evaluation(metric_key_prefix):
+                    output.metrics.update(self._answer(self._to_answer))
+                return output
             questions = self._questions(dataloader.dataset)
-            if not questions or not self.args.predict_with_generate:
+            if not questions:
                 return super().evaluation_loop(*args)
             tokenizer = self.processing_class
             other_metrics, padding_side = self.compute_metrics, tokenizer.padding_side
@@ -103,11 +120,7 @@ def trainer_on(base: Any) -> Any:
             # Two processes pad the last batch with repeated rows, at the end.
             count = len(dataloader.dataset)
             predictions, labels = output.predictions[:count], output.label_ids[:count]
-            texts = self._decode(predictions[list(questions)])
-            rows = [
-                Prediction(question, text).to_row()
-                for question, text in zip(questions.values(), texts, strict=True)
-            ]
+            rows = self._rows(questions, predictions)
             self._write_sidecar(metric_key_prefix, rows)
             metrics = score_rows(rows)
             logger.info_rank0(f"depthlm:\n{table(rows)}{_unread(rows)}")
@@ -121,6 +134,42 @@ def trainer_on(base: Any) -> Any:
                 metrics=output.metrics | named,
                 num_samples=count,
             )
+
+        def _ends_evaluation(self, metric_key_prefix: str) -> bool:
+            """Return whether this is the last loop of an evaluation, of whose metrics all hear."""
+            parts = self.eval_dataset
+            last = f"eval_{list(parts)[-1]}" if isinstance(parts, dict) else "eval"
+            return metric_key_prefix == last
+
+        def _answer(self, asked: Dataset) -> dict[str, float]:
+            """Return the metrics of generated answers to the questions of `eval_answers`."""
+            began = time.perf_counter()
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, ProgressCallback):  # the loss is done: its bar ends
+                    callback.on_predict(self.args, self.state, self.control)
+            settings = greedy(self._generation, max(map(len, asked["labels"])))
+            with answering(self, settings):
+                loader = self._get_dataloader(
+                    asked, "Answering", self.args.eval_batch_size, self._get_eval_sampler
+                )
+                output = super().evaluation_loop(loader, "Answering", False)
+            rows = self._rows(self._questions(asked), output.predictions)
+            metrics = {f"eval_{name}": value for name, value in steady_scores(rows).items()}
+            seconds = time.perf_counter() - began
+            step = self.state.global_step
+            logger.info_rank0(
+                f"depthlm: step {step}: {len(rows)} answers in {seconds:.1f} s"
+                f" ({len(rows) / seconds:.2f} a second)\n{table(rows)}{_unread(rows)}"
+            )
+            if self.is_world_process_zero():
+                name = f"step-{step}" if self.is_in_train else "final"
+                path = Path(self.args.output_dir, FOLDER, f"{name}.jsonl")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_sidecar(path, rows)
+            return metrics | {
+                "eval_answer_seconds": round(seconds, 3),
+                "eval_answers_per_second": round(len(rows) / seconds, 3),
+            }
 
         def _prepare_inputs(self, inputs: Any) -> Any:
             inputs = super()._prepare_inputs(inputs)
@@ -183,6 +232,18 @@ def trainer_on(base: Any) -> Any:
                 for index, images in enumerate(dataset["images"])
                 if images and is_view(images[0])
             }
+
+        def _rows(self, questions: dict[int, Question], predictions: Any) -> list[dict[str, Any]]:
+            """Return the sidecar's rows of generated tokens (N, L), of which `questions` are."""
+            assert self._depthlm_run is not None  # it has questions
+            texts = self._decode(predictions[list(questions)])
+            counts = Counter(question.dataset for question in questions.values())
+            run, step = self._depthlm_run.identity, self.state.global_step
+            return [
+                Prediction(question, text).to_row()
+                | {"run": f"{run}-{step}" if step else run, "of": counts[question.dataset]}
+                for question, text in zip(questions.values(), texts, strict=True)
+            ]
 
         def _decode(self, predictions: Any) -> list[str]:
             tokenizer = self.processing_class

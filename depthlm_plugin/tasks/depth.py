@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
     """Ask for the distance to the camera, or z where the recipe says so; metres."""
-    return Asked({"value": float(shown.depth_m(config.label)[0])})
+    return Asked({"value": float(shown.depth_m(config.label)[0])}, depth_kind=config.label)
 
 
 TASK = Task("depth", ask)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
     """Ask for z, metres, whatever `label` is."""
-    return Asked({"value": float(shown.depth_m("z")[0])})
+    return Asked({"value": float(shown.depth_m("z")[0])}, depth_kind="z")
 
 
 TASK = Task("principal_axis_distance", ask)

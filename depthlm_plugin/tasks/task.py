@@ -78,12 +78,14 @@ class Asked:
         told: Further numbers of the reasoning, or values as they are worked out there; else those
             of `truth` are written.
         words: Texts of the answer that follow from its values and are not read back.
+        depth_kind: What the answer is, where it is a depth: `distance` or `z`.
     """
 
     truth: Mapping[str, float]
     given: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
+    depth_kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""DepthLMBench: one model on the evaluation sets that are there (`depthlm bench`)."""

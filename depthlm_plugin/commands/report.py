@@ -1,0 +1,72 @@
+"""`depthlm report`: finished runs as one file to read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..errors import ConfigError, DepthLMError
+from ..report.build import build
+from ..report.gathering import gather
+from ..report.html import to_html
+from ..report.markdown import to_markdown
+from ..report.pictures import Album
+from ..report.sources import open_source
+
+_WRITERS = {".html": to_html, ".htm": to_html, ".md": to_markdown}
+_MOST_SAMPLES = 100
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report and print one JSON object; return 1 when a run is not whole."""
+    outs = [Path(text) for text in args.out]
+    for out in outs:
+        if out.suffix.lower() not in _WRITERS:
+            raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(_WRITERS)}")
+    if not 0 <= args.samples <= _MOST_SAMPLES:
+        raise ConfigError(f"--samples must be 0 to {_MOST_SAMPLES}, found {args.samples}")
+    sources = [open_source(path, args.media_dir) for path in args.runs]
+    runs = [
+        gather(
+            source,
+            number,
+            alone=len(sources) == 1,
+            samples=args.samples,
+            seed=args.seed,
+            task=args.task,
+            prompt=args.prompt,
+        )
+        for number, source in enumerate(sources, start=1)
+    ]
+    albums = [Album() for _ in outs]
+    for out, album in zip(outs, albums, strict=True):
+        _write(out, _WRITERS[out.suffix.lower()](build(runs, album, args.seed)))
+    for one in runs:
+        for problem in (*one.problems, *one.bad_rows):
+            print(f"{one.label}: {problem}", file=sys.stderr)
+    not_found = {key: text for album in albums for key, text in album.not_found.items()}
+    left_out = max(album.left_out for album in albums)
+    if not_found:
+        first = next(iter(not_found.values()))
+        print(f"{len(not_found)} pictures not shown; the first: {first}", file=sys.stderr)
+    if left_out:
+        print(f"{left_out} pictures left out: the report is large enough", file=sys.stderr)
+    described = [
+        {"run": str(one.source.path), "rows": one.scores.n, "complete": not one.problems}
+        for one in runs
+    ]
+    counts = {"pictures_not_shown": len(not_found), "pictures_left_out": left_out}
+    print(json.dumps({"out": list(map(str, outs)), "runs": described, **counts}))
+    return 1 if any(one.problems for one in runs) else 0
+
+
+def _write(out: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    partial = out.with_name(f"{out.name}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(out)
+    except OSError as error:
+        raise DepthLMError(f"cannot write {out}: {error}") from error

@@ -1,0 +1,1 @@
+"""`depthlm report`: scores, plots and pictures of finished runs as one file."""

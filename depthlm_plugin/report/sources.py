@@ -1,0 +1,108 @@
+"""What a RUN of the command line is: where its answers are, and what its folder says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import DepthLMConfig
+from ..errors import ConfigError, DepthLMError
+from ..predictions import SIDECAR
+
+RESULTS = "results.json"
+_FORMAT = 1
+_OBJECTS = ("protocol", "sets")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run.
+
+    Attributes:
+        name: Of the run, for people.
+        path: Its prediction file.
+        media_dirs: Folders that image paths start from; the first with the picture counts.
+        results: What results.json of `depthlm bench` says, empty where there is none.
+        config: The block that the model was asked with, where results.json has it.
+    """
+
+    name: str
+    path: Path
+    media_dirs: tuple[str, ...]
+    results: Mapping[str, Any] = field(default_factory=dict)
+    config: DepthLMConfig | None = None
+
+    @property
+    def missing_sets(self) -> list[str]:
+        """Sets that should have been run, and were not."""
+        return [str(name) for name in self.results.get("missing", [])]
+
+    def asked(self, dataset: str) -> int | None:
+        """Return how many answers of a dataset there should be, where results.json says it."""
+        own = self.results.get("sets", {}).get(dataset)
+        asked = own.get("asked") if isinstance(own, Mapping) else None
+        return asked if isinstance(asked, int) else None
+
+
+def open_source(run: str, media_dirs: list[str]) -> Source:
+    """Return the source of a RUN.
+
+    Args:
+        run: A prediction file (JSON lines), or a folder with depth_predictions.jsonl.
+        media_dirs: Folders of its pictures; none: the one that results.json names, or else that of
+            the prediction file.
+
+    Raises:
+        DepthLMError: When it is neither, or its results.json cannot be read.
+    """
+    place = Path(run)
+    path = place / SIDECAR if place.is_dir() else place
+    if not path.is_file():
+        raise DepthLMError(
+            f"{path} does not exist; RUN is a prediction file, or a folder with {SIDECAR}: the"
+            " output_dir of an evaluation, or the folder of depthlm bench"
+        )
+    folder = path.resolve().parent
+    name = folder.name if path.name == SIDECAR else path.stem
+    results = _results(path.parent / RESULTS) if place.is_dir() else {}
+    data = results.get("data")
+    folders = media_dirs or [data if isinstance(data, str) else str(path.parent)]
+    return Source(name, path, tuple(folders), results, _config(results, path.parent / RESULTS))
+
+
+def _results(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DepthLMError(f"{path} cannot be read ({error}); run depthlm bench again") from error
+    if not isinstance(results, dict) or results.get("format") != _FORMAT:
+        found = results.get("format") if isinstance(results, dict) else type(results).__name__
+        raise DepthLMError(
+            f"{path} has format {found!r}, this version reads {_FORMAT}; to report without it give"
+            f" {path.parent / SIDECAR} in place of the folder"
+        )
+    for key in _OBJECTS:
+        if not isinstance(results.get(key, {}), dict):
+            raise DepthLMError(f"{path}: {key} is {results[key]!r}, expected an object")
+    if not isinstance(results.get("missing", []), list):
+        raise DepthLMError(f"{path}: missing is {results['missing']!r}, expected a list")
+    return results
+
+
+def _config(results: Mapping[str, Any], path: Path) -> DepthLMConfig | None:
+    block = results.get("block")
+    if block is None:
+        return None
+    if not isinstance(block, Mapping):
+        raise DepthLMError(f"{path}: block is {block!r}, expected an object")
+    # A prompt of one's own may be elsewhere by now; pictures and labels do not depend on it.
+    plain = {key: value for key, value in block.items() if key != "prompt"}
+    try:
+        return DepthLMConfig.from_block(plain)
+    except ConfigError as error:
+        raise DepthLMError(f"{path}: its block is not of this version: {error}") from error
