@@ -52,7 +52,8 @@ def test_what_is_written(room, tmp_path, capsys):
     records = read_records(out / "desk.jsonl")
     assert_labels_the_scene(records, truth, out)
     assert records[0].keys() == {
-        "image", "intrinsics", "pixel_coords", "depth", "depth_kind", "at_edge", "scene", "source", "id"
+        "image", "intrinsics", "pixel_coords", "depth", "depth_kind", "at_edge", "scene", "source",
+        "id",
     }  # fmt: skip
     assert (records[0]["image"], records[0]["source"]) == ("desk/raw/rgb/0000.png", "folder")
     assert not os.path.isabs((out / "desk" / "raw").readlink())
