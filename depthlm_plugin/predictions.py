@@ -11,8 +11,6 @@ from typing import Any
 from .answers import read_answer
 from .prompts import load_template
 from .questions import Question
-from .scores import score_rows as score_rows
-from .scores import table as table
 
 SIDECAR = "depth_predictions.jsonl"
 

@@ -202,13 +202,6 @@ def score_rows(rows: Sequence[Mapping[str, Any]]) -> Metrics:
     return Scores(rows).metrics()
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the scores of prediction rows as plain text: see `score_table.table_of`."""
-    from .score_table import table_of
-
-    return table_of(Scores(rows))
-
-
 def scorer_of(task: str) -> Scorer:
     """Return how answers of a task are scored."""
     return SCORERS[TASKS[task].scoring]

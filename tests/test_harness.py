@@ -22,8 +22,8 @@ from depthlm_plugin.commands import harness
 from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.harness import lmms
 from depthlm_plugin.metrics import score
-from depthlm_plugin.predictions import score_rows
 from depthlm_plugin.prompts import load_template
+from depthlm_plugin.scores import score_rows
 from depthlm_plugin.scoring import SCORERS
 from depthlm_plugin.tasks import TASKS
 

@@ -6,14 +6,20 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.errors import DepthLMError
 from depthlm_plugin.metrics import mean_over, score
-from depthlm_plugin.predictions import SIDECAR, Prediction, score_rows, table, write_sidecar
+from depthlm_plugin.predictions import SIDECAR, Prediction, write_sidecar
 from depthlm_plugin.prompts import load_template
 from depthlm_plugin.questions import Question
+from depthlm_plugin.score_table import table_of
+from depthlm_plugin.scores import Scores, score_rows
 from depthlm_plugin.scoring import SCORERS
 from depthlm_plugin.tasks import TASKS, Asked
 
 TWO_PIXELS = ((12.5, 7.0), (30.0, 9.0))
 POSE = {"distance": 0.5, "x": 0.6, "y": 0.0, "z": 0.8, "yaw": 12.5, "pitch": -3.0, "roll": 0.5}
+
+
+def table(rows):
+    return table_of(Scores(rows))
 
 
 def question(task="depth", truth=None, dataset="kitchen", prompt="official"):

@@ -14,9 +14,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..predictions import Prediction, score_rows
+from ..predictions import Prediction
 from ..prompts import is_path
 from ..questions import Question, Sample
+from ..scores import score_rows
 from ..scoring import SCORERS
 from ..tasks import TASKS
 

@@ -24,8 +24,8 @@ from llamafactory.hparams import GeneratingArguments
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from ..errors import ConfigError
-from ..predictions import score_rows
 from ..questions import Question
+from ..scores import Scores, score_rows
 from ..subset import fair_subset
 from ..view import window_size
 from .counting import ShortRuns, SizedProcessor, repeated_tokens
@@ -127,15 +127,15 @@ def greedy(settings: Mapping[str, Any], longest: int) -> dict[str, Any]:
     return own | neutral | {"do_sample": False, "use_cache": True}
 
 
-def steady_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the metrics of prediction rows, by the same names whatever was answered.
+def steady_metrics(scores: Scores, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the metrics of scored prediction rows, by the same names whatever was answered.
 
     A metric that has no value, because no answer could be read, is NaN, which is never the best.
     Were it missing, transformers would end the run: at once where it chooses the best model, at the
     end where it makes a table of all evaluations for the model card.
     """
     perfect = score_rows([{**row, "value": row["target"], "reason": None} for row in rows])
-    metrics = score_rows(rows)
+    metrics = scores.metrics()
     return {name: metrics.get(name, math.nan) for name in perfect}
 
 

@@ -52,7 +52,7 @@ class Run:
         dataset_dir: Folder of `dataset_info.json`.
         media_dir: Folder of the images, where the user gave one.
         template: LLaMA-Factory's chat template.
-        identity: Of what answers depend on: weights and config.
+        identity: Of what answers depend on: the weights, and what they are shown.
         lacking: What each depth dataset lacks for which of the tasks (`capabilities.lacking`).
     """
 
@@ -188,14 +188,15 @@ def prepare(
 
 
 def _identity(model_args: Any, config: DepthLMConfig) -> str:
-    """Return a short text that differs between runs whose answers must not be mixed."""
+    """Return a short text that differs between models, and between what they are shown."""
     folders = [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
     weights = [
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
         for folder in folders
         for path in sorted(Path(folder).glob("*.safetensors"))
     ]
-    key = json.dumps([folders, weights, config.to_dict()]).encode()
+    shown = {key: value for key, value in config.to_dict().items() if key in MODEL_KEYS}
+    key = json.dumps([folders, weights, shown]).encode()
     return hashlib.blake2b(key, digest_size=6).hexdigest()
 
 

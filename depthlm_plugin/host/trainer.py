@@ -22,9 +22,11 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
-from ..predictions import SIDECAR, Prediction, score_rows, table, write_sidecar
+from ..predictions import SIDECAR, Prediction, write_sidecar
 from ..questions import Question
-from .answering import FOLDER, answering, greedy, steady_scores
+from ..score_table import table_of
+from ..scores import Scores
+from .answering import FOLDER, answering, greedy, steady_metrics
 from .images import is_view
 from .lazy import EpochSampler, LazySamples
 from .positions import with_token_types
@@ -122,8 +124,9 @@ def trainer_on(base: Any) -> Any:
             predictions, labels = output.predictions[:count], output.label_ids[:count]
             rows = self._rows(questions, predictions)
             self._write_sidecar(metric_key_prefix, rows)
-            metrics = score_rows(rows)
-            logger.info_rank0(f"depthlm:\n{table(rows)}{_unread(rows)}")
+            scores = Scores(rows)
+            metrics = scores.metrics()
+            logger.info_rank0(f"depthlm:\n{table_of(scores)}{_unread(rows)}")
             others = [index for index in range(count) if index not in questions]
             if others and other_metrics is not None:
                 metrics |= other_metrics(EvalPrediction(predictions[others], labels[others]))
@@ -154,12 +157,14 @@ def trainer_on(base: Any) -> Any:
                 )
                 output = super().evaluation_loop(loader, "Answering", False)
             rows = self._rows(self._questions(asked), output.predictions)
-            metrics = {f"eval_{name}": value for name, value in steady_scores(rows).items()}
+            scores = Scores(rows)
+            steady = steady_metrics(scores, rows)
+            metrics = {f"eval_{name}": value for name, value in steady.items()}
             seconds = time.perf_counter() - began
             step = self.state.global_step
             logger.info_rank0(
                 f"depthlm: step {step}: {len(rows)} answers in {seconds:.1f} s"
-                f" ({len(rows) / seconds:.2f} a second)\n{table(rows)}{_unread(rows)}"
+                f" ({len(rows) / seconds:.2f} a second)\n{table_of(scores)}{_unread(rows)}"
             )
             if self.is_world_process_zero():
                 name = f"step-{step}" if self.is_in_train else "final"

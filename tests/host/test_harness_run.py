@@ -27,8 +27,8 @@ from depthlm_plugin import DepthSamples
 from depthlm_plugin.commands import harness
 from depthlm_plugin.harness import lmms
 from depthlm_plugin.metrics import mean_over, score
-from depthlm_plugin.predictions import score_rows
 from depthlm_plugin.questions import Sample
+from depthlm_plugin.scores import score_rows
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("lmms_eval") is None,
