@@ -135,6 +135,8 @@ def test_evaluation_scores_every_point_once(evaluated: Path) -> None:
     failures = sum(row["value"] is None for row in predictions if row["dataset"] == "a")
     assert results["predict_a_parse_failure_rate"] == pytest.approx(failures / 4)
     assert len(rows(evaluated / "generated_predictions.jsonl")) == 7
+    assert [row["of"] for row in predictions] == [4] * 4 + [3] * 3
+    assert len({row["run"] for row in predictions}) == 1
 
 
 def test_two_processes_give_the_same_predictions(
@@ -240,8 +242,11 @@ def test_merged_model_gives_the_same_answers(
             finetuning_type="full",
         )
     )
-    expected = (evaluated / "depth_predictions.jsonl").read_text()
-    assert (output_dir / "depth_predictions.jsonl").read_text() == expected
+    expected, merged = (
+        rows(folder / "depth_predictions.jsonl") for folder in (evaluated, output_dir)
+    )
+    assert {row.pop("run") for row in expected} != {row.pop("run") for row in merged}
+    assert merged == expected
 
 
 def test_four_bit_training_runs_on_the_cpu(job: Job, cli: Cli) -> None:
