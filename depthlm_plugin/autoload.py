@@ -24,6 +24,7 @@ WATCHED = frozenset(
         "llamafactory.data.collator",
         "llamafactory.data.loader",
         "llamafactory.train.sft.trainer",
+        "llamafactory.chat.hf_engine",
     }
 )
 

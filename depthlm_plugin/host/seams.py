@@ -106,6 +106,22 @@ def _collator(module: ModuleType, original: Any) -> None:
     module.MultiModalDataCollatorForSeq2Seq.__call__ = new
 
 
+def _engine_init(module: ModuleType, original: Any) -> None:
+    from .serving import engine_init_with
+
+    new = engine_init_with(original)
+    new._depthlm = True  # type: ignore[attr-defined]
+    module.HuggingfaceEngine.__init__ = new
+
+
+def _engine_inputs(module: ModuleType, original: Any) -> None:
+    from .serving import process_args_with
+
+    new = process_args_with(original)
+    new._depthlm = True  # type: ignore[attr-defined]
+    module.HuggingfaceEngine._process_args = staticmethod(new)
+
+
 def _wrapped(name: str, maker: str) -> Callable[[ModuleType, Any], None]:
     """Return an `extend` that replaces function `name` by what `host.<module>:<function>` makes."""
     module_name, _, function = maker.partition(":")
@@ -153,6 +169,14 @@ _SEAMS: dict[str, list[tuple[str, tuple[str, ...], Callable[[ModuleType, Any], N
             "_get_preprocessed_dataset",
             ("dataset", "data_args", "training_args", "stage", "template", "tokenizer"),
             _wrapped("_get_preprocessed_dataset", "loading:get_preprocessed_dataset_with"),
+        ),
+    ],
+    "llamafactory.chat.hf_engine": [
+        ("HuggingfaceEngine.__init__", ("self", "model_args"), _engine_init),
+        (
+            "HuggingfaceEngine._process_args",
+            ("model", "tokenizer", "processor", "template"),
+            _engine_inputs,
         ),
     ],
     "llamafactory.train.sft.trainer": [
