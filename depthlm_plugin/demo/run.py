@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     print(_table(before, after))
     minutes = (time.monotonic() - started) / 60
     _say(f"picture: {out / 'predictions.png'}   answers: {predictions}   {minutes:.1f} minutes")
+    _say(f"more: depthlm report {out / 'after'} --media-dir {out / 'data'} --out report.html")
     if after["predict_delta1"] <= after["predict_constant_delta1"]:
         _say("the model did not get past a constant answer: please report this with the seed")
         return 1
