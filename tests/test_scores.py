@@ -103,6 +103,8 @@ def test_distance_bins_hold_their_lower_edge_and_add_up():
         if found:
             assert found["metrics"]["delta1"] == pytest.approx(score(*columns(inside))["delta1"])
             assert found["metrics"]["n"] == len(inside)
+            alone = Scores(inside).intervals()
+            assert found["intervals"] == {name: pytest.approx(alone[name]) for name in alone}
 
 
 def test_bins_are_metres_whatever_the_unit():
@@ -173,6 +175,10 @@ def test_means_over_datasets_have_intervals_of_their_own():
     assert width[0] == pytest.approx((width[1] + width[2]) / 2 / math.sqrt(2), rel=0.15)
     low, high = both.intervals()["delta1"]
     assert low < both.metrics()["delta1"] < high
+    # Pictures of one name in two datasets are two pictures.
+    twice = Scores([*one, *(row | {"dataset": "two"} for row in one)])
+    low, high = twice.intervals()["delta1"]
+    assert high - low < 0.85 * width[1]
 
 
 def test_every_line_of_an_incomplete_table_says_so():

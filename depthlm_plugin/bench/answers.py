@@ -22,6 +22,7 @@ class Answers:
 
     def __init__(self, out: Path) -> None:
         self._out = out
+        self._harvested: tuple[int, int] | None = None
 
     def parts(self) -> list[str]:
         """Return the names of all parts, `<set>.<number>`, in order."""
@@ -39,6 +40,11 @@ class Answers:
         path = self._out / RUN / SIDECAR
         if not path.is_file():
             return
+        stat = path.stat()
+        version = stat.st_mtime_ns, stat.st_size
+        if version == self._harvested:
+            return
+        self._harvested = version
         by_part: dict[str, list[dict[str, Any]]] = {}
         with path.open(encoding="utf-8") as lines:
             for line in lines:
