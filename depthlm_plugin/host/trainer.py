@@ -244,6 +244,8 @@ def trainer_on(base: Any) -> Any:
             texts = self._decode(predictions[list(questions)])
             counts = Counter(question.dataset for question in questions.values())
             run, step = self._depthlm_run.identity, self.state.global_step
+            if self.args.load_best_model_at_end and not self.is_in_train:
+                step = self.state.best_global_step or step  # whose weights these are
             return [
                 Prediction(question, text).to_row()
                 | {"run": f"{run}-{step}" if step else run, "of": counts[question.dataset]}
