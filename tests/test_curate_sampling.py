@@ -116,6 +116,18 @@ def test_edges_of_a_smaller_map_are_found_at_its_pixels():
     assert (beside_edges(small, pixels) == np.isin(pixels[:, 0] // 5, range(5, 11))).all()
 
 
+@pytest.mark.parametrize("map_wh", [(16, 12), (8, 6), (12, 9), (20, 15)])
+def test_pixels_of_a_picture_lie_in_one_of_the_map(map_wh):
+    """With 8 columns for 20, the picture's third has its centre where the map's second begins."""
+    small = frame(np.ones(map_wh[::-1]), Camera(20.0, 20.0, 9.5, 7.0, (20, 15)))
+    rows, columns = np.indices(map_wh[::-1]).reshape(2, -1)
+    there = small.to_picture(rows, columns)
+    assert (small.to_map(there) == np.stack([columns, rows], axis=1)).all()
+    if map_wh == (8, 6):
+        found = small.to_map(np.array([[0, 0], [1, 1], [2, 2], [3, 3], [19, 14]]))
+        assert found.tolist() == [[0, 0], [0, 0], [1, 1], [1, 1], [7, 5]]
+
+
 def test_edges_need_a_map():
     points = Frame(b"", CAMERA, "z", pixels=np.array([[1, 2]]), points_m=np.array([1.0]))
     with pytest.raises(RecordError, match="needs a depth map"):

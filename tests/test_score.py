@@ -181,6 +181,12 @@ def test_each_dataset_says_how_many_rows_it_has(score):
     assert (status, result["missing"], result["complete"]) == (1, 2, False)
 
 
+def test_rows_that_say_no_number_are_expected_as_they_are(score):
+    host = {"prompt": "", "predict": "<answer> 2 </answer>", "label": "<answer> 2 </answer>"}
+    _, out, _ = score([row | {"of": 4} for row in GOOD[:3]], [host, host])
+    assert out.splitlines()[-1] == "5 of 6 rows scored; INCOMPLETE: 1 missing"
+
+
 def test_rows_of_another_run_are_left_out_by_name(score):
     status, out, err = score(of_run("a", GOOD[:2], 2), of_run("b", GOOD[2:], 2))
     assert status == 1

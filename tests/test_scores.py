@@ -16,6 +16,7 @@ from depthlm_plugin import tally
 from depthlm_plugin.metrics import score
 from depthlm_plugin.score_table import slices_of, table_of
 from depthlm_plugin.scores import BINS_M, Scores, bin_label, finite
+from depthlm_plugin.tasks import TASKS
 
 
 def answers(count=3000, seed=0, **more):
@@ -141,6 +142,21 @@ def test_an_answer_is_read_as_distance_and_as_z(kind):
     assert found["z"]["metrics"]["abs_rel"] == pytest.approx(0)
     assert found["distance"]["metrics"]["abs_rel"] == pytest.approx(0.2)
     assert "read_as" not in Scores([row]).summary()["parts"][0]
+
+
+def test_poses_are_no_depths_whatever_their_rows_say():
+    pose = dict.fromkeys(TASKS["relative_pose"].values, 1.0)
+    row = {"dataset": "d", "task": "relative_pose", "target": pose, "value": pose}
+    [part] = Scores([row | {"depth_kind": "z", "distance_over_z": 1.1}]).summary()["parts"]
+    assert "read_as" not in part
+    assert part["metrics"]["auc_30"] == 1
+
+
+def test_means_over_different_tasks_have_no_interval():
+    rows = [*answers(30), *answers(30, task="speed", unit="m/s")]
+    summary = Scores(rows).summary()
+    assert summary["intervals"] == {}
+    assert all("delta1" in part["intervals"] for part in summary["parts"])
 
 
 def test_repeated_answers_and_their_last_digits():
