@@ -141,9 +141,21 @@ def test_drawn_records_hold_the_drawn_points_and_say_where_they_are(data):
     assert [starts[row] + index for row, index in seen] == drawn.tolist()
 
 
-def test_image_paths_start_from_the_data_folder(data):
+@pytest.mark.parametrize(
+    ("there", "path"),
+    [
+        (["sub/rgb"], "sub/rgb/0.png"),
+        (["rgb"], "rgb/0.png"),
+        (["rgb", "sub/rgb"], "sub/rgb/0.png"),  # as when the records are used themselves
+    ],
+    ids=str,
+)
+def test_image_paths_start_from_the_data_folder(data, there, path):
     sub = data / "sub"
     sub.mkdir()
+    for folder in there:
+        (data / folder).mkdir()
+        (data / folder / "0.png").write_bytes(b"")
     (data / "ibims1.jsonl").rename(sub / "ibims1.jsonl")
     info = json.loads((data / "dataset_info.json").read_text())
     info["ibims1"]["file_name"] = "sub/ibims1.jsonl"
@@ -151,7 +163,7 @@ def test_image_paths_start_from_the_data_folder(data):
     bench_set = find_sets(data)[0][0]
     counts = count_points(bench_set)
     first = next(drawn_records(bench_set, counts, draw(counts, None, "ibims1", 0), data))
-    assert first["image"] == "sub/rgb/0.png"
+    assert first["image"] == path
 
 
 @pytest.mark.parametrize(

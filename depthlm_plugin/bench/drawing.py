@@ -118,7 +118,6 @@ def _prefix(records: Path, data: Path) -> str:
 
 
 def _placed(image: str, prefix: str, data: Path) -> str:
-    """Return an image path from `data`, that may have been given from the records' own folder."""
-    if prefix and not (data / image).is_file():
-        return f"{prefix}/{image}"
-    return image
+    """Return an image path from `data`; one given from the records' own folder counts first."""
+    inside = f"{prefix}/{image}"
+    return inside if prefix and (data / inside).is_file() else image
