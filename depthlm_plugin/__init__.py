@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .camera import Camera
-    from .samples import DepthSamples
-    from .view import View
+    from .geometry.camera import Camera
+    from .sampling.dataset import DepthSamples
+    from .views.view import View
 
 __version__ = "0.1.0"
 __all__ = ["Camera", "DepthSamples", "View"]
 
-_HOMES = {"Camera": "camera", "DepthSamples": "samples", "View": "view"}
+_HOMES = {"Camera": "geometry.camera", "DepthSamples": "sampling.dataset", "View": "views.view"}
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", default="depthlm-demo", help="folder to write (default: %(default)s)"
     )
     demo.add_argument("--seed", type=int, default=0, help="of scenes, weights and training")
-    demo.set_defaults(module="demo.run")
+    demo.set_defaults(module="demo.demonstration")
 
     doctor = commands.add_parser("doctor", help="can this environment train; what to change")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")

@@ -39,11 +39,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-from .answers import read_answer
 from .errors import ConfigError, RecordError, did_you_mean
-from .metrics import THRESHOLD
-from .prompts import Template, load_template
-from .questions import Sample
+from .language.reading import read_answer
+from .language.templates import Template, load_template
+from .sampling.sample import Sample
+from .scoring.ratio import THRESHOLD
 from .tasks import TASKS
 
 LOWEST_L1 = -100.0  # in the answer's unit: m, s, m/s

@@ -16,6 +16,11 @@ IBIMS = ROOT.parent / "shared" / "data" / "ibims1"
 
 # No deadline: the machines that run this are shared. CI tries the same examples every time, so that
 # a failure is its change's; everyone else keeps looking for new ones.
+# Scripts that tests start find what tests share.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")])
+)
+
 settings.register_profile("depthlm", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("depthlm")
 

@@ -44,7 +44,8 @@ def test_wheel_works_without_the_repository(wheel: Path, tmp_path: Path, run_pyt
     result = run_python(
         "import depthlm_plugin, sys; from depthlm_plugin.cli import main\n"
         f"assert depthlm_plugin.__file__.startswith({str(tmp_path)!r})\n"
-        "from depthlm_plugin.prompts import load_template; load_template('depth', 'plain')\n"
+        "from depthlm_plugin.language.templates import load_template\n"
+        "load_template('depth', 'plain')\n"
         "sys.exit(main(['recipe', 'show', 'depthlm_qwen_lora']))",
         PYTHONPATH=str(tmp_path),
     )

@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 
 from depthlm_plugin.cli import _parser
-from depthlm_plugin.config import CONFIG_KEYS, DepthLMConfig
-from depthlm_plugin.prompts import load_template
+from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
+from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.tasks import TASKS, Asked
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from depthlm_plugin import DepthSamples, metrics, rewards
-from depthlm_plugin.answers import read_answer
+from depthlm_plugin import DepthSamples, rewards
 from depthlm_plugin.errors import ConfigError, RecordError
-from depthlm_plugin.prompts import load_template
+from depthlm_plugin.language.reading import read_answer
+from depthlm_plugin.language.templates import load_template
+from depthlm_plugin.scoring import ratio as metrics
 
 RATIO = {"delta1": rewards.delta1, "l1": rewards.negative_l1, "abs_rel": rewards.negative_abs_rel}
 LOWEST = {"delta1": 0.0, "l1": -100.0, "abs_rel": -10.0}

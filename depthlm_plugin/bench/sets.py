@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, did_you_mean
-from ..published import SETS
+from ..scoring.published import SETS
 
 _FOR_TRAINING = ("train", "training", "published_train", "all")
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..bench.run import RESULTS, Bench
+from ..bench.benchmark import RESULTS, Bench
 from ..errors import ConfigError
-from ..published import PUBLISHED, SETS
-from ..score_table import aligned, table_of
+from ..scoring.published import PUBLISHED, SETS
+from ..scoring.table import aligned, table_of
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from ..config import DepthLMConfig
-from ..curate.labelling import Job
+from ..config.block import DepthLMConfig
+from ..curate.pipeline.curation import Settings, curate
+from ..curate.pipeline.labelling import Job
+from ..curate.pipeline.output import Output
 from ..curate.registry import DATASETS, make_reader, options_of, reader_class
-from ..curate.run import Settings, curate
-from ..curate.writing import Output
 from ..errors import ConfigError
 
 _MOST_WORKERS = 32

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from ..errors import DepthLMError
 from ..harness.folder import GROUP, write_folder
-from ..planning import Planner
-from ..rows import open_rows
+from ..records.rows import open_rows
+from ..sampling.planner import Planner
 from .render import make_planner
 
 

@@ -7,11 +7,11 @@ import json
 import sys
 from contextlib import redirect_stdout
 
-from ..answers import read_answer
-from ..camera import Camera
 from ..errors import ConfigError
-from ..images import image_size
-from ..prompts import load_template
+from ..geometry.camera import Camera
+from ..language.reading import read_answer
+from ..language.templates import load_template
+from ..views.decode import image_size
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
         import torch  # noqa: F401 - its import is what extends LLaMA-Factory; see autoload.py
 
-        from ..host.asking import ask
+        from ..predict.predictor import ask
 
         answers = ask(args.model, args.adapter, args.template, args.image, camera, pixels)
     failed = 0

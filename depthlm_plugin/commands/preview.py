@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from ..errors import DepthLMError, RecordError
-from ..planning import Planner
-from ..questions import Sample
-from ..rows import Rows, open_rows
-from ..sheets import GAP_PX, Sheet, Tile, enlarged, fitted
+from ..pictures.sheet import GAP_PX, Sheet, Tile, enlarged, fitted
+from ..records.rows import Rows, open_rows
+from ..sampling.planner import Planner
+from ..sampling.sample import Sample
 from .render import make_planner
 
 _PICTURE_WH = 384, 288

@@ -6,11 +6,11 @@ import argparse
 import json
 from typing import Any
 
-from .. import storage
-from ..config import DepthLMConfig
+from ..config.block import DepthLMConfig
 from ..errors import DepthLMError
-from ..planning import Planner
-from ..rows import open_rows
+from ..records import storage
+from ..records.rows import open_rows
+from ..sampling.planner import Planner
 
 
 def run(args: argparse.Namespace) -> int:

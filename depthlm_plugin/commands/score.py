@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 
-from ..finished import Finished, said_of
-from ..score_table import slices_of, table_of
-from ..scores import Scores, finite
+from ..scoring.files import Finished, said_of
+from ..scoring.scores import Scores, finite
+from ..scoring.table import slices_of, table_of
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .. import storage
-from ..records import parse_row, read_rows
-from ..shards import ROWS_PER_SHARD, write_shards
+from ..records import storage
+from ..records.record import parse_row, read_rows
+from ..records.shard_writer import ROWS_PER_SHARD, write_shards
 
 
 def run(args: argparse.Namespace) -> int:

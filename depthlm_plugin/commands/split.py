@@ -16,8 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DepthLMError
-from ..records import parse_row, read_rows
-from ..splits import (
+from ..records.record import parse_row, read_rows
+from ..records.splits import (
     EVAL,
     FOLDER,
     TRAIN,

@@ -16,12 +16,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .. import storage
 from ..errors import ConfigError, DepthLMError, RecordError
-from ..images import check_size, load_rgb
-from ..pair_records import check_any
-from ..records import find_image, parse_row
-from ..rows import Rows, open_rows
+from ..records import storage
+from ..records.pair import check_any
+from ..records.record import find_image, parse_row
+from ..records.rows import Rows, open_rows
+from ..views.decode import check_size, load_rgb
 
 _SHOWN = 20  # problems printed in full; all are counted
 _CHUNK_ROWS = 64  # checked by a worker at a time; fewer rows than this start none

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import DEPTH_KINDS, Camera, Floats
 from ..errors import GeometryError, did_you_mean
-from ..rigid import check_pose
+from ..geometry.camera import DEPTH_KINDS, Camera, Floats
+from ..geometry.rigid import check_pose
 
 _BORDER_PX = 0.5  # of a depth map: by how much one edge may miss the picture's where others agree
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..camera import DEPTH_KINDS
 from ..errors import ConfigError, DepthLMError, RecordError, did_you_mean
+from ..geometry.camera import DEPTH_KINDS
 from .frames import Frame, Item
 
 CARD_KEYS = ("Source", "Licence", "Camera", "Depth", "Units", "Invalid", "Split")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..camera import Camera
+from ..geometry.camera import Camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..metrics import THRESHOLD
-from ..samples import DepthSamples
-from ..sheets import Sheet, Tile, fitted
+from ..pictures.sheet import Sheet, Tile, fitted
+from ..sampling.dataset import DepthSamples
+from ..scoring.ratio import THRESHOLD
 
 _SHEET = Sheet(columns=4, picture_wh=(252, 252), lines=2, text_px=16)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..capabilities import check_served, lacking
 from ..errors import ConfigError, DepthLMError
-from ..planning import Planner
-from ..prompts import is_path, template_files
-from ..questions import Sample
-from ..rows import Rows
+from ..language.templates import is_path, template_files
+from ..records.rows import Rows
+from ..sampling.planner import Planner
+from ..sampling.requirements import check_served, lacking
+from ..sampling.sample import Sample
 from .lmms import REQUEST_FAILURES, TEMPLATES, doc_of, metrics_of
 
 GROUP = "depthlm"

@@ -14,11 +14,11 @@ from typing import Any
 
 from PIL import Image
 
-from ..predictions import Prediction
-from ..prompts import is_path
-from ..questions import Question, Sample
-from ..scores import score_rows
-from ..scoring import SCORERS
+from ..language.templates import is_path
+from ..sampling.sample import Question, Sample
+from ..scoring.prediction import Prediction
+from ..scoring.scorer import SCORERS
+from ..scoring.scores import score_rows
 from ..tasks import TASKS
 
 TEMPLATES = "templates/"  # of the user's own, in the task folder

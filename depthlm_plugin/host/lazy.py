@@ -18,17 +18,17 @@ from llamafactory.data import loader
 from llamafactory.extras import logging
 from torch.utils.data import Dataset, Sampler
 
-from ..config import saved_data
+from ..config.block import saved_data
 from ..errors import ConfigError
-from ..mixing import Mixture, Permutation, preset_weight, seed_of
-from ..questions import Sample
-from ..rows import open_rows
-from ..stream import SampleStream
-from .checking import check_views
-from .converter import aligned_columns
-from .counting import ShortRuns, SizedProcessor, repeated_tokens
-from .images import views_as
-from .runs import Run, dataset_info
+from ..records.rows import open_rows
+from ..sampling.mixture import Mixture, Permutation, preset_weight, seed_of
+from ..sampling.sample import Sample
+from ..sampling.stream import SampleStream
+from .aligned import aligned_columns
+from .checks import check_views
+from .open_views import views_as
+from .run import Run, dataset_info
+from .tokens import ShortRuns, SizedProcessor, repeated_tokens
 
 logger = logging.get_logger("llamafactory.depthlm")
 

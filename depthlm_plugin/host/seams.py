@@ -73,7 +73,7 @@ def _replace(module: ModuleType, name: str, original: Any, new: Any) -> None:
 
 
 def _arguments(module: ModuleType, original: Any) -> None:
-    from .arguments import DataArguments
+    from .recipe_block import DataArguments
 
     _replace(module, "DataArguments", original, DataArguments)
     # Imported late: the parser has put the original class into its lists.
@@ -84,14 +84,14 @@ def _arguments(module: ModuleType, original: Any) -> None:
 
 
 def _converter(module: ModuleType, original: Any) -> None:
-    from .converter import DepthLMConverter
+    from .aligned import DepthLMConverter
 
     if "depthlm" not in module.DATASET_CONVERTERS:
         original("depthlm", DepthLMConverter)
 
 
 def _images(module: ModuleType, original: Any) -> None:
-    from .images import regularize_images_with
+    from .open_views import regularize_images_with
 
     new = regularize_images_with(original)
     new._depthlm = True  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def _images(module: ModuleType, original: Any) -> None:
 
 
 def _collator(module: ModuleType, original: Any) -> None:
-    from .collating import collate_with
+    from .collator import collate_with
 
     new = collate_with(original)
     new._depthlm = True  # type: ignore[attr-defined]
@@ -107,7 +107,7 @@ def _collator(module: ModuleType, original: Any) -> None:
 
 
 def _engine_init(module: ModuleType, original: Any) -> None:
-    from .serving import engine_init_with
+    from .chat import engine_init_with
 
     new = engine_init_with(original)
     new._depthlm = True  # type: ignore[attr-defined]
@@ -115,7 +115,7 @@ def _engine_init(module: ModuleType, original: Any) -> None:
 
 
 def _engine_inputs(module: ModuleType, original: Any) -> None:
-    from .serving import process_args_with
+    from .chat import process_args_with
 
     new = process_args_with(original)
     new._depthlm = True  # type: ignore[attr-defined]
@@ -142,8 +142,8 @@ _LOADING = ("model_args", "data_args", "training_args", "stage")
 _SEAMS: dict[str, list[tuple[str, tuple[str, ...], Callable[[ModuleType, Any], None]]]] = {
     "llamafactory.hparams.data_args": [("DataArguments", ("template", "dataset"), _arguments)],
     "llamafactory.hparams.parser": [
-        ("read_args", ("args",), _wrapped("read_args", "runs:read_args_with")),
-        ("get_infer_args", ("args",), _wrapped("get_infer_args", "runs:get_infer_args_with")),
+        ("read_args", ("args",), _wrapped("read_args", "run:read_args_with")),
+        ("get_infer_args", ("args",), _wrapped("get_infer_args", "run:get_infer_args_with")),
     ],
     "llamafactory.data.converter": [
         ("register_dataset_converter", ("name", "dataset_converter"), _converter)
@@ -158,17 +158,17 @@ _SEAMS: dict[str, list[tuple[str, tuple[str, ...], Callable[[ModuleType, Any], N
         (
             "get_dataset",
             ("template", *_LOADING, "tokenizer", "processor"),
-            _wrapped("get_dataset", "runs:get_dataset_with"),
+            _wrapped("get_dataset", "run:get_dataset_with"),
         ),
         (
             "_get_merged_dataset",
             ("dataset_names", *_LOADING, "return_dict"),
-            _wrapped("_get_merged_dataset", "loading:get_merged_dataset_with"),
+            _wrapped("_get_merged_dataset", "prepared:get_merged_dataset_with"),
         ),
         (
             "_get_preprocessed_dataset",
             ("dataset", "data_args", "training_args", "stage", "template", "tokenizer"),
-            _wrapped("_get_preprocessed_dataset", "loading:get_preprocessed_dataset_with"),
+            _wrapped("_get_preprocessed_dataset", "prepared:get_preprocessed_dataset_with"),
         ),
     ],
     "llamafactory.chat.hf_engine": [

@@ -22,15 +22,15 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
-from ..predictions import SIDECAR, Prediction, write_sidecar
-from ..questions import Question
-from ..score_table import table_of
-from ..scores import Scores
-from .answering import FOLDER, answering, greedy, steady_metrics
-from .images import is_view
+from ..sampling.sample import Question
+from ..scoring.prediction import SIDECAR, Prediction, write_sidecar
+from ..scoring.scores import Scores
+from ..scoring.table import table_of
+from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
-from .positions import with_token_types
-from .runs import Run
+from .mrope import with_token_types
+from .open_views import is_view
+from .run import Run
 
 logger = logging.get_logger("llamafactory.depthlm")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..bootstrap import interval
-from ..published import POINTS, PUBLISHED, SETS
+from ..scoring.intervals import interval
+from ..scoring.published import POINTS, PUBLISHED, SETS
 from .document import Block, Items, Table, Text
 from .gathering import Gathered
 

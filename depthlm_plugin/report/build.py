@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import __version__
-from ..bootstrap import LEVEL, RESAMPLES
-from ..scores import scorer_of
+from ..scoring.intervals import LEVEL, RESAMPLES
+from ..scoring.scores import scorer_of
 from .benchmark import benchmark, cell, protocol
 from .document import Block, Document, Section, Table, Text, shortened
 from .examples import error_maps, samples, unread

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..config import DepthLMConfig
+from ..config.block import DepthLMConfig
 from ..errors import ConfigError
-from ..prompts import Template, load_template
+from ..language.templates import Template, load_template
 from ..tasks import TASKS
-from .document import Block, Card, Cards, Figure, Figures, Picture, Text, Verbatim, shortened
+from .document import (
+    Block,
+    Card,
+    Cards,
+    Figure,
+    Figures,
+    Picture,
+    Text,
+    Verbatim,
+    shortened,
+)
 from .gathering import UNREAD, Gathered, Key
 from .pictures import Album, crop_of, map_of
 from .sampling import Example, Pictures, Pointed, ratio_of

@@ -11,12 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..camera import DEPTH_KINDS
 from ..errors import DepthLMError
-from ..finished import Finished, said_of
-from ..mixing import seed_of
-from ..score_table import INCOMPLETE
-from ..scores import Scores
+from ..geometry.camera import DEPTH_KINDS
+from ..sampling.mixture import seed_of
+from ..scoring.files import Finished, said_of
+from ..scoring.scores import Scores
+from ..scoring.table import INCOMPLETE
 from ..tasks import TASKS
 from .document import shortened
 from .sampling import Example, Pictures, Reservoir, Worst, one_number, ratio_of

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from .document import Block, Cards, Document, Figures, Items, Table, Text, Verbatim, visible
+from .document import (
+    Block,
+    Cards,
+    Document,
+    Figures,
+    Items,
+    Table,
+    Text,
+    Verbatim,
+    visible,
+)
 
 _WITHOUT = (
     "Tables and texts only: plots, error maps and pictures are in the HTML report"

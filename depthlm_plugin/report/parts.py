@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..scores import BINS_M, bin_label
+from ..scoring.scores import BINS_M, bin_label
 from ..tasks import TASKS
 from .benchmark import cell
 from .document import Block, Figure, Figures, Picture, Table, Text

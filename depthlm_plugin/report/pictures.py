@@ -9,11 +9,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from .. import storage
-from ..config import DepthLMConfig
+from ..config.block import DepthLMConfig
 from ..errors import RecordError
-from ..images import load_rgb
-from ..markers import get_marker, parse_color
+from ..records import storage
+from ..views.decode import load_rgb
+from ..views.markers import get_marker, parse_color
 from .document import Picture, shortened, visible
 from .sampling import Pointed
 from .sources import Source

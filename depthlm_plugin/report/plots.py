@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 from PIL import Image
 
-from ..camera import Floats
-from ..metrics import THRESHOLD
-from ..scores import BINS_M, bin_label
+from ..geometry.camera import Floats
+from ..scoring.ratio import THRESHOLD
+from ..scoring.scores import BINS_M, bin_label
 
 # Okabe and Ito's colours, told apart by people with any kind of colour blindness; with a mark each.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..bootstrap import picture_keys
+from ..scoring.intervals import picture_keys
 from .document import shortened
 
 LONGEST_TEXT = 600  # characters of an answer that are kept

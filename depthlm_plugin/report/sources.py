@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..config import DepthLMConfig
+from ..config.block import DepthLMConfig
 from ..errors import ConfigError, DepthLMError
-from ..predictions import SIDECAR
+from ..scoring.prediction import SIDECAR
 
 RESULTS = "results.json"
 _FORMAT = 1

@@ -10,7 +10,7 @@ import numpy as np
 from .task import NEAREST_M, Asked, NotAskableError, Shown, Task
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
+    from ..config.block import DepthLMConfig
 
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:

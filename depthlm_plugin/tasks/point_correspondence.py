@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from ..pairs import is_confirmed
-from ..rigid import inverse, moved
-from ..view import normalised
+from ..geometry.rigid import inverse, moved
+from ..sampling.partners import is_confirmed
+from ..views.view import normalised
 from .task import Asked, NotAskableError, Shown, Task
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
+    from ..config.block import DepthLMConfig
 
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:

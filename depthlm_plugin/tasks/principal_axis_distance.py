@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .task import Asked, Shown, Task
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
+    from ..config.block import DepthLMConfig
 
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:

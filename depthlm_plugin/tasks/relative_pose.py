@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..camera import Floats
+from ..geometry.camera import Floats
 from .task import NEAREST_M, Asked, NotAskableError, Shown, Task, turned
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
+    from ..config.block import DepthLMConfig
 
 _PLAIN = 0.35  # a direction's part that is mentioned: beyond 20 degrees
 _AXES = (("left", "right"), ("up", "down"), ("backward", "forward"))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..camera import Floats, convert_depth
-from ..rigid import inverse
+from ..geometry.camera import Floats, convert_depth
+from ..geometry.rigid import inverse
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
-    from ..records import Record
-    from ..view import View
+    from ..config.block import DepthLMConfig
+    from ..records.record import Record
+    from ..views.view import View
 
 
 NEAREST_M = 0.01  # nearer points are one point, and a camera did not move: no label can tell more

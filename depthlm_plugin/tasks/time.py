@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from ..numerals import as_written
 from .task import Asked, Shown, Task, drawn
+from .written import as_written
 
 if TYPE_CHECKING:
-    from ..config import DepthLMConfig
+    from ..config.block import DepthLMConfig
 
 
 def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "host"))
 
 ROWS: list[str] = []
 HEADER = ["| what | baseline ms | ours ms | p10 ratio | median ratio |", "|---|---|---|---|---|"]

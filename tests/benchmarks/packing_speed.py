@@ -19,14 +19,13 @@ from pathlib import Path
 os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="depthlm-hf-"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DISABLE_VERSION_CHECK"] = "1"
-sys.path.insert(0, str(Path(__file__).parents[1] / "host"))
 
 import torch
-from test_model_input import Loaded
+from support.loaded import Loaded
 from transformers import AutoModelForImageTextToText
 
-from depthlm_plugin import rendering
 from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
+from depthlm_plugin.views import render as rendering
 
 BATCH = 2
 PACKED = (1, 4, 10)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
-from depthlm_plugin.shards import ROWS_PER_SHARD, write_shards
+from depthlm_plugin.records.shard_writer import ROWS_PER_SHARD, write_shards
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "ibims1"
 LARGE = 16_000_000
@@ -80,7 +80,10 @@ def main() -> int:
         found: dict[str, list[dict[str, Any]]] = {"small": [], "large": []}
         for _ in range(ROUNDS):
             for name, folder in (("small", small), ("large", large)):
-                command = [sys.executable, str(Path(__file__).with_name("first_batch.py"))]
+                command = [
+                    sys.executable,
+                    str(Path(__file__).parents[1] / "support" / "first_batch.py"),
+                ]
                 command += [str(model), str(folder), str(scratch / "out"), str(SAMPLES)]
                 result = subprocess.run(
                     command,

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 import torch
-from test_render_speed import photographs
-from timing import compare, cpu_s
+from support.photographs import photographs
+from support.timing import compare, cpu_s
 
-from depthlm_plugin import View, rendering
-from depthlm_plugin.images import load_pixels
+from depthlm_plugin import View
+from depthlm_plugin.views import render as rendering
+from depthlm_plugin.views.decode import load_pixels
 
 os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="depthlm-hf-"))
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -92,7 +93,7 @@ class Host:
 def hosts(ibims: Path, tmp_path_factory: pytest.TempPathFactory, rounds: int) -> tuple[Host, Host]:
     """The stock host on rendered pictures, and ours on the same samples as views."""
     from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
-    from depthlm_plugin.host.runs import prepare
+    from depthlm_plugin.host.run import prepare
 
     folder = tmp_path_factory.mktemp("speed")
     model = build_tiny_qwen(folder / "model", seed=0, hidden_size=64, layers=2)

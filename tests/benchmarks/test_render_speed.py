@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import published
 import pytest
 import torch
-from PIL import Image
-from timing import compare
+from support import published_path as published
+from support.photographs import photographs
+from support.timing import compare
 
-from depthlm_plugin import DepthSamples, View, rendering
+from depthlm_plugin import DepthSamples, View
+from depthlm_plugin.views import render as rendering
 
 FOCAL_PX = 1000.0
 CROP_WH = 1200, 950  # the means of the published ranges
@@ -27,35 +27,6 @@ def one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def photographs(ibims: Path, out: Path, suffix: str, size_wh: tuple[int, int] | None) -> list[Any]:
-    """The real photographs as records, stored as `suffix` and, if given, at another size."""
-    records = []
-    for line in (ibims / "ibims1_dev.jsonl").read_text().splitlines():
-        record = json.loads(line)
-        fx, fy, cx, cy, width, height = record["intrinsics"]
-        with Image.open(ibims / record["image"]) as stored:
-            image = stored.convert("RGB")
-        points = record["pixel_coords"]
-        if size_wh is not None:  # a wide camera: the same picture over 2.5 times the pixels
-            ratio = size_wh[0] / width
-            image = image.resize(size_wh, Image.Resampling.BICUBIC)
-            fx = fy = 600.0
-            cx, cy, (width, height) = cx * ratio, cy * ratio, size_wh
-            points = [[ratio * (x + 0.5) - 0.5, ratio * (y + 0.5) - 0.5] for x, y in points]
-        path = out / (Path(record["image"]).stem + suffix)
-        image.save(path, **({"quality": 92} if suffix == ".jpg" else {}))
-        records.append(
-            record
-            | {
-                "image": path.name,
-                "intrinsics": [fx, fy, cx, cy, width, height],
-                "pixel_coords": points,
-                "depth_kind": "z",
-            }
-        )
-    return records
 
 
 def labelled(records: list[Any], folder: Path) -> list[published.Labelled]:

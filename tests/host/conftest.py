@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import pytest
 # Before anything imports `datasets`: no cache of an earlier run may answer, and no hub is asked.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="depthlm-hf-")
 os.environ["HF_HUB_OFFLINE"] = "1"
-sys.path.insert(0, str(Path(__file__).parent))
 
-from host_tools import Cli, run
+from support.host_tools import Cli, run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,8 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tiny random-weight base models by family."""
-    from tiny_pixtral import build_tiny_pixtral
-    from tiny_qwen3vl import build_tiny_qwen3vl
+    from support.tiny_pixtral import build_tiny_pixtral
+    from support.tiny_qwen3vl import build_tiny_qwen3vl
 
     from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_tools import SMALL, Cli, losses, overrides, rows, run
+from support.host_tools import SMALL, Cli, losses, overrides, rows, run
 
 
 def arguments(model: Path, data: Path, out: Path, **extra: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from host_tools import SMALL, environment, overrides, rows
+from support.host_tools import SMALL, environment, overrides, rows
 
-from depthlm_plugin.published import SETS
+from depthlm_plugin.scoring.published import SETS
 
 SETTINGS = overrides(
     bf16=False,

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 from datasets.fingerprint import Hasher
-from families import FAMILIES, Family
 from PIL import Image
+from support.families import FAMILIES, Family
 
 from depthlm_plugin import Camera, View
 from depthlm_plugin.errors import HostError, RecordError
-from depthlm_plugin.host.counting import ShortRuns, SizedProcessor, TokenCheck, expanded
-from depthlm_plugin.host.grids import grid_of
-from depthlm_plugin.host.images import views_as
-from depthlm_plugin.host.patches import Qwen2VLImageProcessor, quicken
-from depthlm_plugin.view import window_size
+from depthlm_plugin.host.open_views import views_as
+from depthlm_plugin.host.processors.grid import grid_of
+from depthlm_plugin.host.processors.qwen_patches import Qwen2VLImageProcessor, quicken
+from depthlm_plugin.host.tokens import ShortRuns, SizedProcessor, TokenCheck, expanded
+from depthlm_plugin.views.view import window_size
 
 
 def _features(self: Any, *sizes: int) -> int:
@@ -121,7 +121,7 @@ def test_counts_from_sizes_are_those_from_pixels(family: Family, tmp_path: Path)
 def test_tokens_without_pixels_are_those_of_the_rendered_pictures(
     models, data: Path, tmp_path: Path, name: str
 ) -> None:
-    from test_model_input import TEMPLATES, Loaded
+    from support.loaded import TEMPLATES, Loaded
 
     loaded = Loaded(models[name], data, tmp_path / "out", TEMPLATES[name], max_samples=8)
     for row, aligned in zip(loaded.module["train_dataset"], loaded.merged(), strict=True):
@@ -135,7 +135,7 @@ def test_tokens_without_pixels_are_those_of_the_rendered_pictures(
 
 def test_no_file_is_opened_while_tokenising(models, data: Path, tmp_path: Path) -> None:
     """Conversion reads the header of every image; then all images are gone."""
-    from test_model_input import Loaded
+    from support.loaded import Loaded
 
     loaded = Loaded(models["qwen"], data, tmp_path / "out", "qwen2_vl", max_samples=6)
     rows = loaded.merged()
@@ -200,7 +200,7 @@ def test_what_they_remember_does_not_change_fingerprints(tokenizer, models, tmp_
 
 
 def test_a_batch_with_other_image_tokens_is_refused(models, data: Path, tmp_path: Path) -> None:
-    from test_model_input import Loaded
+    from support.loaded import Loaded
 
     loaded = Loaded(models["qwen"], data, tmp_path / "out", "qwen2_vl", max_samples=2)
     row = dict(loaded.module["train_dataset"][0])

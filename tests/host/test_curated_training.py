@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from host_tools import ROOT, SMALL, Cli, losses, overrides
+from support.host_tools import ROOT, SMALL, Cli, losses, overrides
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from curate_fixtures.every import EVERY
+from support.raw.every import EVERY
 
 from depthlm_plugin.cli import main
 from depthlm_plugin.curate.registry import DATASETS
-from depthlm_plugin.mixing import Mixture, seed_of
+from depthlm_plugin.sampling.mixture import Mixture, seed_of
 
 
 @pytest.fixture(scope="module")

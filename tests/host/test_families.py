@@ -8,12 +8,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from families import CLIP, FAMILIES, REFUSED, Family, cropped, measure, refused_processor, table
-from families import area as area_limits
+from support.families import (
+    CLIP,
+    FAMILIES,
+    REFUSED,
+    Family,
+    cropped,
+    measure,
+    refused_processor,
+    table,
+)
+from support.families import area as area_limits
 
 from depthlm_plugin.errors import HostError
-from depthlm_plugin.host.grids import grid_of
-from depthlm_plugin.host.proof import prove
+from depthlm_plugin.host.processors.grid import grid_of
+from depthlm_plugin.host.processors.proof import prove
 
 BY_NAME = {family.name.split(",")[0]: family for family in FAMILIES}
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

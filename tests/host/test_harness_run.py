@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_tools import environment, rows, run
 from PIL import Image
+from support.host_tools import environment, rows, run
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.commands import harness
 from depthlm_plugin.harness import lmms
-from depthlm_plugin.metrics import mean_over, score
-from depthlm_plugin.questions import Sample
-from depthlm_plugin.scores import score_rows
+from depthlm_plugin.sampling.sample import Sample
+from depthlm_plugin.scoring.ratio import mean_over, score
+from depthlm_plugin.scoring.scores import score_rows
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("lmms_eval") is None,

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 import torch
-from host_tools import SMALL, environment, losses, run
 from PIL import Image
-from test_model_input import Loaded
+from support.host_tools import SMALL, SUPPORT, environment, losses, run
+from support.loaded import Loaded
 
 from depthlm_plugin import View
-from depthlm_plugin.config import DepthLMConfig
+from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.host.lazy import EpochSampler, LazySamples
-from depthlm_plugin.questions import Question
+from depthlm_plugin.sampling.sample import Question
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,9 +91,9 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_sees(
     models, data: Path, tmp_path: Path, processes: int
 ) -> None:
     """Ids, crops and tokens of the 200 samples (and more) after the middle of epoch 2."""
-    from loader_order import SKIPPED
+    from support.loader_order import SKIPPED
 
-    script = [str(Path(__file__).with_name("loader_order.py"))]
+    script = [str(SUPPORT / "loader_order.py")]
     script += [str(models["qwen"]), str(data), str(tmp_path)]
     launch = ["torchrun", "--nproc_per_node", "2", "--master_port", "29517"]
     command = (launch if processes == 2 else [sys.executable]) + script
@@ -118,7 +118,7 @@ def test_rays_workers_train_as_torchruns_processes_do(models, data: Path, tmp_pa
     """The first loss of two ranks with one sample each, in Ray's actors and under torchrun."""
     pytest.importorskip("ray", reason="LLaMA-Factory's Ray mode needs ray")
     recipe = write_recipe(tmp_path, models["qwen"], data, max_steps=2)
-    command = [sys.executable, str(Path(__file__).with_name("ray_run.py")), str(recipe)]
+    command = [sys.executable, str(SUPPORT / "ray_run.py"), str(recipe)]
     result = run(command, OMP_NUM_THREADS="1")
     assert result.returncode == 0, result.stderr[-3000:]
     in_ray = losses(tmp_path / "out")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows, run
+from support.host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows, run
 
 RECIPES = ROOT / "recipes"
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}

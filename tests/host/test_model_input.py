@@ -9,76 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_tools import SMALL
+from support.host_tools import SMALL
+from support.loaded import TEMPLATES, Loaded
 
 from depthlm_plugin import DepthSamples, View
 from depthlm_plugin.errors import ConfigError, DepthLMError, RecordError
-from depthlm_plugin.questions import Question
-
-TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
-
-
-class Loaded:
-    """The datasets of one run, and what turns their rows into a batch."""
-
-    def __init__(
-        self, model: Path, data: Path, out: Path, template: str, stage: str = "sft", **extra: Any
-    ) -> None:
-        from llamafactory.data import (
-            SFTDataCollatorWith4DAttentionMask,
-            get_dataset,
-            get_template_and_fix_tokenizer,
-        )
-        from llamafactory.hparams import get_train_args
-        from llamafactory.model import load_tokenizer
-
-        from depthlm_plugin.host.runs import prepare
-
-        values = {
-            "model_name_or_path": str(model),
-            "template": template,
-            "stage": "sft",
-            "do_train": True,
-            "finetuning_type": "lora",
-            "dataset": "ibims1",
-            "dataset_dir": str(data),
-            "output_dir": str(out),
-            "cutoff_len": 4096,
-            "image_max_pixels": 1_680_000,
-            "use_cpu": True,
-            "report_to": "none",
-            "depthlm": SMALL,
-        }
-        values |= extra
-        block = {"lazy": False} | (values["depthlm"] or {})  # all samples, to look at
-        values["depthlm"] = block
-        model_args, data_args, training_args, *_ = get_train_args(values)
-        parts = load_tokenizer(model_args)
-        self.template = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
-        self.tokenizer, self.processor = parts["tokenizer"], parts["processor"]
-        self._parsed = model_args, data_args, training_args, stage
-        self.module = get_dataset(self.template, *self._parsed, **parts)
-        data_args.depthlm_run = prepare(data_args, model_args, training_args, stage, self.processor)
-        self.collate = SFTDataCollatorWith4DAttentionMask(template=self.template, **parts)
-
-    def merged(self) -> Any:
-        """The samples of the training dataset before they are tokenised."""
-        from llamafactory.data import loader
-
-        return loader._get_merged_dataset(self._parsed[1].dataset, *self._parsed)
-
-    def tokenised(self, rows: Any) -> Any:
-        from llamafactory.data import loader
-
-        _, data_args, training_args, stage = self._parsed
-        arguments = data_args, training_args, stage, self.template, self.tokenizer, self.processor
-        return loader._get_preprocessed_dataset(rows, *arguments)
-
-    def batch(self, split: str, *indices: int) -> Any:
-        return self.collate([dict(self.module[split][index]) for index in indices])
-
-    def uris(self, split: str = "train_dataset") -> list[str]:
-        return [images[0] for images in self.module[split]["images"]]
+from depthlm_plugin.sampling.sample import Question
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,7 +120,7 @@ def test_several_points_and_oversampling_draw_different_samples(load, data: Path
 
 
 def test_config_comes_from_the_adapter_unless_told_otherwise(load, tmp_path: Path) -> None:
-    from depthlm_plugin.config import DepthLMConfig
+    from depthlm_plugin.config.block import DepthLMConfig
 
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -226,7 +162,7 @@ def test_pixtral_refuses_more_than_its_longest_edge(load) -> None:
 
 
 def test_resume_with_another_block_is_refused(load, tmp_path: Path) -> None:
-    from depthlm_plugin.config import DepthLMConfig
+    from depthlm_plugin.config.block import DepthLMConfig
 
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from host_tools import ROOT, SMALL, Cli, losses, overrides, rows
+from support.host_tools import ROOT, SMALL, Cli, losses, overrides, rows
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from curate_fixtures.scene import picture
 from PIL import Image
-from test_tasks import PINHOLE, POSES, record
+from support.scene import picture
+from tasks.test_tasks import PINHOLE, POSES, record
 
 from depthlm_plugin.tasks import TASKS
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from host_tools import ROOT, SMALL, Cli, losses, overrides, rows
-from test_model_input import Loaded
+from support.host_tools import ROOT, SMALL, Cli, losses, overrides, rows
+from support.loaded import Loaded
 
-from depthlm_plugin.questions import Question
+from depthlm_plugin.sampling.sample import Question
 
 PACKED = 4
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from host_tools import ROOT
+from support.host_tools import ROOT
 
-from depthlm_plugin.config import DepthLMConfig
+from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.tasks import TASKS
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))

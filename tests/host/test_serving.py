@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from host_tools import SMALL, rows
 from llamafactory.chat import ChatModel
+from support.host_tools import SMALL, rows
 
 from depthlm_plugin import Camera
-from depthlm_plugin.config import DepthLMConfig
-from depthlm_plugin.host.asking import ask
+from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.predict.predictor import ask
 
 
 def chat_of(model: Path) -> ChatModel:

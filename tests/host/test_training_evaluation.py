@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from host_tools import ROOT, SMALL, Cli, losses, rows
-from test_model_input import Loaded
+from support.host_tools import ROOT, SMALL, Cli, losses, rows
+from support.loaded import Loaded
 
-from depthlm_plugin.config import DepthLMConfig
+from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError
-from depthlm_plugin.host.answering import greedy
-from depthlm_plugin.questions import Question
+from depthlm_plugin.host.eval_answers import greedy
+from depthlm_plugin.sampling.sample import Question
 
 RECIPES = [
     path

@@ -1,0 +1,123 @@
+"""Which points of a set are asked about, written as small records files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RecordError
+from ..records.record import check_record, parse_row, read_rows
+from .sets import BenchSet
+
+PART = 2048
+"""Points of a part: what is lost at most when a run is stopped."""
+
+OF = "of"  # key of a drawn record: its row, and of each point its number there
+_LISTS = ("pixel_coords", "depth", "at_edge")
+
+
+def count_points(bench_set: BenchSet) -> NDArray[np.int64]:
+    """Return the number of labelled points of each record (R,).
+
+    Raises:
+        RecordError: For a record without a list of depths.
+    """
+    counts = []
+    for where, text in read_rows(bench_set.records):
+        depth = parse_row(text, where).get("depth")
+        if not isinstance(depth, list):
+            raise RecordError("malformed record", where, "key 'depth' must be a list of metres")
+        counts.append(len(depth))
+    return np.array(counts, dtype=np.int64)
+
+
+def draw(counts: NDArray[np.int64], points: int | None, name: str, seed: int) -> NDArray[np.int64]:
+    """Return which points are asked about, ascending: numbers among all points of the set.
+
+    All points are alike, drawn without replacement; the same seed draws the same ones, and fewer
+    are among more. `points` None, or more than there are: all of them.
+    """
+    total = int(counts.sum())
+    if points is None or points >= total:
+        return np.arange(total)
+    digest = hashlib.blake2b(json.dumps([seed, name]).encode(), digest_size=16).digest()
+    order = np.random.default_rng(int.from_bytes(digest)).permutation(total)
+    return np.sort(order[:points])
+
+
+def drawn_records(
+    bench_set: BenchSet, counts: NDArray[np.int64], drawn: NDArray[np.int64], data: Path
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of the drawn points, with only these; image paths start from `data`.
+
+    Raises:
+        RecordError: For records that cannot be used, by their own file and line.
+    """
+    ends = np.cumsum(counts)
+    rows = np.searchsorted(ends, drawn, side="right")
+    kind = bench_set.options.get("depth_kind")
+    prefix = _prefix(bench_set.records, data)
+    for row, (where, text) in enumerate(read_rows(bench_set.records)):
+        first, last = np.searchsorted(rows, [row, row + 1])
+        if first == last:
+            continue
+        chosen = (drawn[first:last] - (ends[row] - counts[row])).tolist()
+        raw = parse_row(text, where)
+        own = dict(raw)
+        for key in _LISTS:
+            if isinstance(raw.get(key), list):
+                if len(raw[key]) != counts[row]:
+                    raise RecordError(
+                        "lengths differ",
+                        where,
+                        f"{len(raw[key])} {key} but {counts[row]} depths; expected one each",
+                    )
+                own[key] = [raw[key][index] for index in chosen]
+        _, problems = check_record(own, where, row, kind)
+        if problems:
+            raise problems[0]
+        image = own.pop("image", None) or own.pop("image_path", None)
+        own["image"] = _placed(str(image).lstrip("/"), prefix, data)
+        yield own | {OF: {"row": row, "points": chosen}}
+
+
+def parts_of(records: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield records in parts of about `PART` points, whole records."""
+    part: list[dict[str, Any]] = []
+    points = 0
+    for record in records:
+        if part and points + len(record["depth"]) > PART:
+            yield part
+            part, points = [], 0
+        part.append(record)
+        points += len(record["depth"])
+    if part:
+        yield part
+
+
+def original(record: Mapping[str, Any], point: int) -> tuple[int, int]:
+    """Return the row and the point that a drawn record's point is in the set itself."""
+    of = record[OF]
+    return of["row"], of["points"][point]
+
+
+def _prefix(records: Path, data: Path) -> str:
+    """Return the folder of a records file below `data`, empty where it is that folder."""
+    folder = records if records.is_dir() else records.parent
+    try:
+        inside = folder.resolve().relative_to(data.resolve()).as_posix()
+    except ValueError:
+        return ""
+    return "" if inside == "." else inside
+
+
+def _placed(image: str, prefix: str, data: Path) -> str:
+    """Return an image path from `data`; one given from the records' own folder counts first."""
+    inside = f"{prefix}/{image}"
+    return inside if prefix and (data / inside).is_file() else image

@@ -1,0 +1,1 @@
+"""The `depthlm:` block of a recipe."""

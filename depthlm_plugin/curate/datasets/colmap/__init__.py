@@ -1,0 +1,1 @@
+"""A COLMAP model and its scale."""

@@ -1,0 +1,1 @@
+"""Published DepthVLM files."""

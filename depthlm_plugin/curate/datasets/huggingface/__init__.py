@@ -1,0 +1,1 @@
+"""Rows of a Hugging Face dataset on disk."""

@@ -1,0 +1,150 @@
+"""Pictures and depth maps in the cells of a table: encoded, as arrays, or the names of files."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ....errors import RecordError
+from ....views.decode import image_size
+from ...reading import encode_png
+
+Content = bytes | Path | NDArray[Any]
+
+_KEPT = ("PNG", "JPEG")  # formats of pictures that are written as they are
+_NUMPY = b"\x93NUMPY"  # how a .npy file begins
+_EXIF_ORIENTATION = 274
+_DECODING = (UnidentifiedImageError, OSError, SyntaxError, ValueError)
+
+
+def content_of(cell: Any, name: str, folder: Path, root: Path, where: str) -> Content:
+    """Return what a cell of a column holds: an encoded image, an array, or a file below `root`.
+
+    Raises:
+        RecordError: `empty cell`, `missing file`, `file outside its root`.
+    """
+    if isinstance(cell, dict):  # the Image of the datasets library
+        cell = cell.get("path") if cell.get("bytes") is None else cell["bytes"]
+    if isinstance(cell, bytes):
+        return cell
+    if isinstance(cell, np.ndarray) and np.issubdtype(cell.dtype, np.number):
+        return cell
+    if not isinstance(cell, str) or not cell:
+        raise RecordError(
+            "empty cell",
+            where,
+            f"column {name!r} holds {type(cell).__name__}, expected an encoded image, an array of"
+            " numbers or the name of a file",
+        )
+    path = Path(os.path.normpath(folder / cell))
+    if not path.is_relative_to(os.path.normpath(root)):
+        raise RecordError("file outside its root", where, f"{path} is not below {root}")
+    if not path.is_file():
+        raise RecordError(
+            "missing file", where, f"{path} does not exist; is the download complete?"
+        )
+    return root / path.relative_to(os.path.normpath(root))
+
+
+def picture_of(content: Content, where: str) -> tuple[Path | bytes, tuple[int, int]]:
+    """Return a picture, as its file or encoded, and its size (width, height).
+
+    PNG and JPEG stay as they are; other encodings and arrays become PNG.
+
+    Raises:
+        RecordError: `unreadable image`, `exif rotation`.
+    """
+    if isinstance(content, Path):
+        return content, image_size(str(content), where)
+    if isinstance(content, np.ndarray):
+        pixels = _rgb(content, where)
+        return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            # PNG decodes all of it to find an EXIF block at its end.
+            has_exif = image.format != "PNG" or "exif" in image.info
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) if has_exif else 1
+            if image.format not in _KEPT:
+                content = encode_png(np.asarray(image.convert("RGB")))
+            size_wh = image.size
+    except _DECODING as error:
+        raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
+    if turned in range(2, 9):
+        raise RecordError(
+            "exif rotation",
+            where,
+            f"its picture is turned by the EXIF orientation {turned}, which the datasets library"
+            " applies and others do not; save it upright, as its depth and intrinsics are",
+        )
+    return content, size_wh
+
+
+def _rgb(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    """Return an array of a picture as RGB (H, W, 3)."""
+    if values.ndim == 3 and values.shape[0] == 3 != values.shape[2]:
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim != 3 or values.shape[2] != 3:
+        raise RecordError(
+            "unreadable image",
+            where,
+            f"its picture is an array {values.shape}, expected (H, W, 3) or (3, H, W)",
+        )
+    most = 1 if np.issubdtype(values.dtype, np.floating) else 255
+    if not (values.min() >= 0 and values.max() <= most):
+        raise RecordError(
+            "unreadable image",
+            where,
+            f"its picture is {values.dtype} from {values.min():g} to {values.max():g}, expected 0"
+            f" to {most}; is it normalised for a network?",
+        )
+    return np.round(values * (255 // most)).astype(np.uint8)
+
+
+def depth_of(content: Content, where: str) -> tuple[NDArray[Any], bool]:
+    """Return the stored values of a depth map (H, W), and whether they are an array, no image.
+
+    Raises:
+        RecordError: `bad depth image`, `bad depth array`.
+    """
+    if isinstance(content, Path):
+        content = content.read_bytes()
+    if isinstance(content, bytes):
+        decoded = _decoded(content, where)
+        if not content.startswith(_NUMPY):
+            return decoded, False
+        content = decoded
+    if content.ndim == 3 and 1 in (content.shape[0], content.shape[2]):
+        content = content[0] if content.shape[0] == 1 else content[..., 0]
+    if content.ndim != 2:
+        raise RecordError(
+            "bad depth array", where, f"depth is an array {content.shape}, expected (H, W)"
+        )
+    return content, True
+
+
+def _decoded(data: bytes, where: str) -> NDArray[Any]:
+    try:
+        if data.startswith(_NUMPY):
+            array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+            return array
+        with Image.open(io.BytesIO(data)) as image:
+            mode = image.mode
+            values = np.asarray(image)
+    except _DECODING as error:
+        raise RecordError(
+            "bad depth image", where, f"its depth cannot be decoded ({error}); fetch it again"
+        ) from error
+    if mode not in ("F", "L", "I") and not mode.startswith("I;16"):
+        raise RecordError(
+            "bad depth image",
+            where,
+            f"its depth is a picture in colours or a palette (Pillow mode {mode}), drawn to be"
+            " looked at; expected 16-bit greyscale, floating point or an array",
+        )
+    return values

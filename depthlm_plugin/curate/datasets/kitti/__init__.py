@@ -1,0 +1,1 @@
+"""KITTI with annotated depth."""

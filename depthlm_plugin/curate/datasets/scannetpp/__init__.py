@@ -1,0 +1,1 @@
+"""ScanNet++, its iPhone recordings."""

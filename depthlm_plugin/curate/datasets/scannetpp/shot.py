@@ -1,0 +1,162 @@
+"""Picture, mask and depth of one iPhone frame of ScanNet++, extracted or in their streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ....errors import RecordError
+from ....geometry.camera import Floats
+from ...reading import encode_png, read_depth_png
+from .depth_stream import SHAPE_HW, open_depth
+from .scene import CAPTURES
+from .video import open_video
+
+SIZE_WH = 1920, 1440
+_TAIL = 3  # frames by which the streams of a recording may differ: they stop one after the other
+_SHOWN = 128  # masks are 0 or 255, but for what video coding makes of that
+
+
+def extracted(folder: Path) -> set[int]:
+    """Return the frames whose pictures were extracted, of a scan in this folder."""
+    names = {path.stem.removeprefix("frame_") for path in (folder / "rgb").glob("frame_*.jpg")}
+    return {int(name) for name in names if name.isdecimal()}
+
+
+def disagreement(path: str, count: int, described: int) -> str | None:
+    """Return what is wrong with a stream that has another number of frames than are described."""
+    if abs(count - described) <= _TAIL:
+        return None
+    return (
+        f"{path} has {count} frames but {CAPTURES} describes {described}, {_TAIL} more or less are"
+        " usual: which are the same is not known; is the download complete?"
+    )
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame of a scan.
+
+    Attributes:
+        folder: `iphone/` of the scan.
+        number: Of the frame.
+        described: Frames in the scan's JSON file.
+        where: What to name in errors.
+    """
+
+    folder: Path
+    number: int
+    described: int
+    where: str
+
+    def picture(self) -> Path | bytes:
+        """Return the extracted picture, or that of the video as PNG."""
+        path = self.folder / "rgb" / f"{self._name}.jpg"
+        if path.is_file():
+            return path
+        pixels = self._video_frame("rgb", "rgb24")
+        if pixels is None:
+            raise RecordError(
+                "missing image",
+                self.where,
+                f"neither {path} nor a video {self.folder / 'rgb'}.* exists; is the download"
+                " complete?",
+            )
+        return encode_png(pixels)
+
+    def shown(self) -> NDArray[np.bool_]:
+        """Return which depth pixels (H, W) are of pixels of which none is anonymised."""
+        folder = self.folder / "rgb_masks"
+        if folder.is_dir():
+            values = _read_mask(folder / f"{self._name}.png", self.where)
+        elif (found := self._video_frame("rgb_mask", "gray")) is not None:
+            values = found
+        else:
+            raise RecordError(
+                "missing mask",
+                self.where,
+                f"neither {folder}/ nor a video {self.folder / 'rgb_mask'}.* exists; without it"
+                " anonymised pixels would be labelled",
+            )
+        width, height = SIZE_WH
+        if values.shape != (height, width):
+            raise RecordError(
+                "bad mask",
+                self.where,
+                f"the mask is {values.shape[1]}x{values.shape[0]}, expected {width}x{height}",
+            )
+        # A depth pixel is 7.5 pixels wide: 15 of half the size.
+        rows, columns = SHAPE_HW
+        halves = (values >= _SHOWN).repeat(2, axis=0).repeat(2, axis=1)
+        cells = halves.reshape(rows, 15, columns, 15)
+        result: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=(1, 3))
+        return result
+
+    def z_m(self) -> Floats:
+        """Return z (H, W) in metres; 0 or NaN where there is none."""
+        folder, path = self.folder / "depth", self.folder / "depth.bin"
+        if folder.is_dir():
+            return self._extracted_z_m(folder / f"{self._name}.png")
+        if not path.is_file():
+            raise RecordError(
+                "missing depth",
+                self.where,
+                f"neither {folder}/ nor {path} exists; is the download complete?",
+            )
+        try:
+            stream = open_depth(str(path))
+            self._check_count(path, len(stream))
+            return stream.read(self.number)
+        except ValueError as error:
+            raise RecordError("bad depth stream", self.where, f"{path} {error}") from error
+
+    @property
+    def _name(self) -> str:
+        return f"frame_{self.number:06d}"
+
+    def _extracted_z_m(self, path: Path) -> Floats:
+        raw = read_depth_png(path, self.where)
+        if raw.shape != SHAPE_HW:
+            raise RecordError(
+                "bad depth image",
+                self.where,
+                f"{path} is {raw.shape[1]}x{raw.shape[0]}, expected {SHAPE_HW[1]}x{SHAPE_HW[0]}",
+            )
+        return raw / 1000.0
+
+    def _video_frame(self, stem: str, pixel_format: str) -> NDArray[np.uint8] | None:
+        """Return the frame of a video, or None where there is no video of that name."""
+        path = min(self.folder.glob(f"{stem}.*"), default=None)
+        if path is None:
+            return None
+        try:
+            video = open_video(str(path))
+            self._check_count(path, len(video))
+            return video.read(self.number, pixel_format)
+        except ValueError as error:
+            raise RecordError("bad video", self.where, f"{path} {error}") from error
+
+    def _check_count(self, path: Path, count: int) -> None:
+        problem = disagreement(str(path), count, self.described)
+        if problem is not None:
+            raise RecordError("frame counts differ", self.where, problem)
+        if self.number >= count:
+            raise RecordError("missing frame", self.where, f"{path} ends before this frame")
+
+
+def _read_mask(path: Path, where: str) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    except FileNotFoundError as error:
+        raise RecordError(
+            "missing mask", where, f"{path} does not exist; extract the masks again"
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise RecordError(
+            "bad mask", where, f"{path} cannot be decoded ({error}); extract it again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Waymo v2 in Parquet."""

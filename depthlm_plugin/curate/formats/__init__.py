@@ -1,0 +1,1 @@
+"""File formats and sensors that several datasets share."""

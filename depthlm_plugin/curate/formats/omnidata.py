@@ -1,0 +1,331 @@
+"""Taskonomy and HM3D as Omnidata packs them: pictures, depth images, a JSON file a view."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DepthLMError, RecordError
+from ...geometry.camera import Camera, Floats
+from ...geometry.rigid import FLIP_YZ, inverse, motion, moved
+from ...views.decode import image_size
+from ..frames import Frame, Item
+from ..reading import Reader, chosen, missing, read_depth_png, read_mask
+from .csv_rows import read_rows
+
+_UNITS = 512.0  # of the depth images, a metre
+_NO_DEPTH = 65535
+_KINDS = {"zbuffer": "z", "euclidean": "distance"}
+_RGB = "_domain_rgb.png"
+# Omnidata's, and those of Taskonomy's older archives, which hold one building or one kind of image.
+_LAYOUTS = (
+    "{domain}/{component}/{building}",
+    "{domain}/{building}",
+    "{building}_{domain}/{domain}",
+    "{building}_{domain}",
+    "{building}/{domain}",
+)
+_INFO_FOLDERS, _INFO_NAMES = ("point_info", "points"), ("point_info", "fixatedpose")
+_FOCAL_TOLERANCE = 0.03  # between the two depth images and the field of view
+_MASK_TOLERANCE = 0.01  # share of pixels where the mask and 65535 may disagree
+_COMPARED_EVERY = 8  # rows and columns
+_COMPARED_FROM = 256  # units: nearer depths are too coarse
+_COMPARED_PIXELS = 50
+
+
+@dataclass(frozen=True)
+class _Omnidata(Reader):
+    depth: str = "zbuffer"
+
+    COMPONENT: ClassVar[str] = ""
+    MIN_VALID: ClassVar[float] = 0.0  # share of a picture's pixels
+
+    @abstractmethod
+    def _listed(self) -> set[str]:
+        """Return the buildings of the split."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield the views that have a picture, by building and in name order."""
+        chosen("depth", self.depth, tuple(_KINDS))
+        layout = self._layout()
+        before, _, after = self._named(layout, "rgb", "*").partition("*")
+        folders = {
+            path.relative_to(self.root).as_posix().removeprefix(before).removesuffix(after): path
+            for path in sorted(self.root.glob(f"{before}*{after}"))
+            if path.is_dir()
+        }
+        if self.split != "all":
+            listed = self._listed()
+            if not listed & folders.keys():
+                raise DepthLMError(
+                    f"--root {self.root} has {len(folders)} buildings ({next(iter(folders))}, ...),"
+                    f" none of the {len(listed)} of the split {self.split}; --split all takes all"
+                )
+            folders = {name: folders[name] for name in folders if name in listed}
+        for building, folder in folders.items():
+            for name in sorted(os.listdir(folder)):
+                if name.endswith(_RGB):
+                    yield Item(f"{building}/{name.removesuffix(_RGB)}", layout)
+
+    def load(self, item: Item) -> Frame:
+        """Return a view."""
+        where = f"{self.COMPONENT} {item.frame_id}"
+        building, view = item.frame_id.split("/")
+
+        def place(domain: str, suffix: str = ".png", name: str | None = None) -> Path:
+            folder = self.root / self._named(item.at, domain, building)
+            return folder / f"{view}_domain_{name or domain}{suffix}"
+
+        image = place("rgb")
+        infos = [place(one, ".json", name) for one in _INFO_FOLDERS for name in _INFO_NAMES]
+        info = _read_info(infos, where)
+        camera = _camera(info, image_size(str(image), where), where)
+        raw = _read_depth(place(f"depth_{self.depth}"), camera, where)
+        good = _valid(raw)
+        mask = place("mask_valid")
+        if mask.is_file():
+            kept = read_mask(mask, raw.shape, where)
+            if np.mean(kept != (raw != _NO_DEPTH)) > _MASK_TOLERANCE:
+                raise RecordError(
+                    "bad mask",
+                    where,
+                    f"{mask} differs from where the depth image has no value (65535); the mask of"
+                    " another view, or the other way round?",
+                )
+            good &= kept
+        if good.mean() < self.MIN_VALID:
+            raise RecordError(
+                "mostly holes",
+                where,
+                f"{100 * good.mean():.0f} % of its pixels have a depth, expected"
+                f" {100 * self.MIN_VALID:.0f} % or more; the view is of a hole in the scan",
+            )
+        other = next(one for one in _KINDS if one != self.depth)
+        if place(f"depth_{other}").is_file():
+            both = {self.depth: raw, other: _read_depth(place(f"depth_{other}"), camera, where)}
+            _check_focal(both["zbuffer"], both["euclidean"], camera, where)
+        return Frame(
+            image,
+            camera,
+            _KINDS[self.depth],
+            depth_m=np.where(good, raw / _UNITS, np.nan),
+            scene=building,
+            pose=_pose(info, camera, where),
+        )
+
+    def _layout(self) -> str:
+        for layout in _LAYOUTS:
+            if any(self.root.glob(f"{self._named(layout, 'rgb', '*')}/*{_RGB}")):
+                return layout
+        raise missing(
+            self.root,
+            f"{type(self).__name__} of Omnidata",
+            f"rgb/{self.COMPONENT}/<building>/point_<p>_view_<v>{_RGB}",
+        )
+
+    def _named(self, layout: str, domain: str, building: str) -> str:
+        return layout.format(domain=domain, component=self.COMPONENT, building=building)
+
+    def _table(self, name: str, origin: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+        """Return the rows of the file that says which building is in which split."""
+        places = (self.root / name, self.root / "splits_taskonomy" / name)
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            looked_for = f"{name} (from {origin}; --split all needs none)"
+            raise missing(self.root, f"{type(self).__name__} with its splits", looked_for)
+        return read_rows(path, columns)
+
+
+@dataclass(frozen=True)
+class Taskonomy(_Omnidata):
+    """Taskonomy: photographs of 537 buildings with depth of their scans (Zamir et al., 2018).
+
+    Source: Omnidata's download tool: `omnitools.download rgb depth_zbuffer point_info mask_valid
+    --components taskonomy --subset fullplus`. Folders `<domain>/taskonomy/<building>/`, or those of
+    the older archives. `mask_valid` and a second kind of depth are used to check, where present.
+
+    Licence: Taskonomy's terms of Stanford: research, not commercial, to be agreed to in the tool.
+
+    Camera: pinhole, the horizontal and vertical field of view in the JSON file of each view,
+    principal point at the centre of the picture, 512x512.
+
+    Depth: z along the principal axis, `depth_zbuffer`; `--option depth=euclidean` takes the
+    distances `depth_euclidean`. Of a mesh: thin objects, mirrors and windows are wrong in it. Where
+    both kinds are there, a view is refused when they contradict its field of view by 3 %.
+
+    Units: 16-bit PNG, metres = value / 512.
+
+    Invalid: value 65535 or 0, and where `mask_valid` is 0.
+
+    Split: `train` (default), `val` or `test` of `train_val_test_fullplus.csv` in the root
+    (`--option splits=tiny`, `medium`, `full` or FILE for another), by building; or `all`. Poses
+    are left out where the point that the view was made for is not in the picture.
+    """
+
+    splits: str = "fullplus"
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
+    COMPONENT: ClassVar[str] = "taskonomy"
+
+    def _listed(self) -> set[str]:
+        name = self.splits
+        if name in ("tiny", "medium", "full", "fullplus"):
+            name = f"train_val_test_{name}.csv"
+        origin = "splits_taskonomy.zip of https://github.com/StanfordVL/taskonomy, data/assets"
+        rows = self._table(name, origin, ("id", "train", "val", "test"))
+        return {row["id"] for row in rows if row[str(self.split)].strip() == "1"}
+
+
+@dataclass(frozen=True)
+class Hm3d(_Omnidata):
+    """HM3D: rendered views of 900 scanned buildings (Ramakrishnan et al., 2021), from Omnidata.
+
+    Source: Omnidata's download tool: `omnitools.download rgb depth_zbuffer point_info mask_valid
+    --components hm3d`. Folders `<domain>/hm3d/<scene>/`. `mask_valid` and a second kind of depth
+    are used to check, where present.
+
+    Licence: HM3D's terms of Matterport: academic, not commercial.
+
+    Camera: pinhole, the horizontal and vertical field of view in the JSON file of each view,
+    principal point at the centre of the picture, 512x512.
+
+    Depth: z along the principal axis, `depth_zbuffer`; `--option depth=euclidean` takes the
+    distances `depth_euclidean`. Where both are there, a view is refused when they contradict its
+    field of view by 3 %.
+
+    Units: 16-bit PNG, metres = value / 512.
+
+    Invalid: value 65535 or 0, and where `mask_valid` is 0. Views with depth on fewer than half
+    of their pixels are left out: they look through holes of the scan.
+
+    Split: `train` (default) or `val` of `metadata.csv` in the root (`--option splits=FILE` for
+    another), by scene; or `all`. Poses are left out where the point that the view was made for is
+    not in the picture.
+    """
+
+    splits: str = "metadata.csv"
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "all")
+    COMPONENT: ClassVar[str] = "hm3d"
+    MIN_VALID: ClassVar[float] = 0.5
+
+    def _listed(self) -> set[str]:
+        origin = "https://github.com/matterport/habitat-matterport-3dresearch"
+        rows = self._table(self.splits, origin, ("scene", "split"))
+        return {row["scene"] for row in rows if row["split"].strip() == self.split}
+
+
+def _read_info(paths: list[Path], where: str) -> dict[str, Any]:
+    """Return the JSON object of a view, whichever of its names it has."""
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise RecordError(
+            "missing file",
+            where,
+            f"{paths[0]} (or ..._{_INFO_NAMES[1]}.json) does not exist; is the download complete?",
+        )
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(
+            "bad file", where, f"{path} is not JSON ({error}); fetch it again"
+        ) from error
+    if not isinstance(info, dict):
+        raise RecordError("bad file", where, f"{path} holds no JSON object; fetch it again")
+    return info
+
+
+def _camera(info: dict[str, Any], size_wh: tuple[int, int], where: str) -> Camera:
+    fov_rad, resolution = info.get("field_of_view_rads"), info.get("resolution")
+    width, height = size_wh
+    if not isinstance(fov_rad, int | float) or not 0 < fov_rad < math.pi:
+        raise RecordError(
+            "bad intrinsics",
+            where,
+            f"field_of_view_rads of its JSON file is {fov_rad!r}, expected an angle in radians",
+        )
+    if width != height or resolution not in (None, width):
+        raise RecordError(
+            "bad intrinsics",
+            where,
+            f"its picture is {width}x{height}, expected {resolution or 512}x{resolution or 512} as"
+            " its field of view was given for; take the picture as it was published",
+        )
+    focal_px = width / (2 * math.tan(fov_rad / 2))
+    centre = (width - 1) / 2  # the picture's, where integers are pixel centres
+    return Camera.from_intrinsics([focal_px, focal_px, centre, centre, width, height])
+
+
+def _read_depth(path: Path, camera: Camera, where: str) -> NDArray[np.uint16]:
+    raw = read_depth_png(path, where)
+    width, height = camera.size_wh
+    if raw.shape != (height, width):
+        raise RecordError(
+            "bad depth image",
+            where,
+            f"{path} is {raw.shape[1]}x{raw.shape[0]}, the picture {width}x{height}; expected the"
+            " same size",
+        )
+    return raw
+
+
+def _valid(raw: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = (raw > 0) & (raw != _NO_DEPTH)
+    return result
+
+
+def _check_focal(
+    z: NDArray[np.uint16], distance: NDArray[np.uint16], camera: Camera, where: str
+) -> None:
+    """Refuse a view whose two depth images are not those of its field of view.
+
+    Each pixel gives a focal length: (distance / z)^2 = 1 + (pixels to the centre / focal)^2.
+    """
+    width, height = camera.size_wh
+    rows, columns = np.mgrid[0:height:_COMPARED_EVERY, 0:width:_COMPARED_EVERY]
+    z, distance = z[rows, columns], distance[rows, columns]
+    radius = np.hypot(columns - camera.cx, rows - camera.cy)
+    compared = _valid(z) & _valid(distance) & (z >= _COMPARED_FROM) & (radius > width / 4)
+    if compared.sum() < _COMPARED_PIXELS:
+        return
+    ratio = distance[compared] / z[compared].astype(np.float64)
+    tangent = float(np.median(np.sqrt(np.maximum(ratio**2 - 1, 0)) / radius[compared]))
+    if not abs(tangent * camera.fx - 1) < _FOCAL_TOLERANCE:
+        implied = f"{1 / tangent:.1f} px" if tangent else "infinity"
+        raise RecordError(
+            "bad intrinsics",
+            where,
+            f"depth_euclidean over depth_zbuffer is that of a focal length of {implied}, but"
+            f" field_of_view_rads means {camera.fx:.1f} px; are all files of the same view?",
+        )
+
+
+def _pose(info: dict[str, Any], camera: Camera, where: str) -> Floats | None:
+    """Return camera to world, from Blender's axes; None where the view's own point is not in it."""
+    quaternion = info.get("camera_rotation_final_quaternion")
+    location_m, point_m = info.get("camera_location"), info.get("point_location")
+    if quaternion is None or location_m is None:
+        return None
+    try:
+        pose = motion(quaternion, location_m) @ FLIP_YZ
+        seen_m = None if point_m is None else moved(inverse(pose), point_m).reshape(1, 3)
+    except (TypeError, ValueError) as error:
+        raise RecordError(
+            "bad file", where, f"the pose in its JSON file is not of numbers ({error})"
+        ) from error
+    if seen_m is not None:
+        if seen_m[0, 2] <= 0:
+            return None
+        place = camera.project(seen_m)[0]
+        if not ((place > -0.5) & (place < np.array(camera.size_wh) - 0.5)).all():
+            return None
+    return pose

@@ -1,0 +1,1 @@
+"""One curation, from frames to records."""

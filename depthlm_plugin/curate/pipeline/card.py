@@ -1,0 +1,96 @@
+"""The data card of a curation: what the records are, where from, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..reading import Official
+from .counts import SHOWN, Tally
+
+_STRATEGIES = {
+    "uniform": "uniform over the valid pixels of a frame",
+    "log": "stratified by the logarithm of distance, as far as a frame offers it",
+    "edges": "uniform over the valid pixels of a frame, away from depth edges",
+}
+
+
+def data_card(
+    name: str,
+    config: Mapping[str, Any],
+    title: str,
+    facts: Mapping[str, str],
+    tally: Tally,
+    depth_kind: str,
+    official: Official | None,
+) -> str:
+    """Return the card as Markdown; the same for the same curation, wherever it ran."""
+    split = config["split"] or "all"
+    lines = [
+        f"# {name}",
+        "",
+        title,
+        "",
+        f"Curated with `depthlm curate {config['dataset']}`. {tally.records} records,"
+        f" {tally.points} labelled pixels, {len(tally.scenes)} scenes.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key} | {_cell(text)} |" for key, text in facts.items()),
+        f"| Split here | {split}"
+        + (f", first {config['limit']} frames |" if config["limit"] else " |"),
+        f"| Labels | {_KINDS[depth_kind]}, metres |",
+        f"| Points | up to {config['points']} a frame, {_STRATEGIES[config['sampling']]}, seed"
+        f" {config['seed']} |",
+        f"| Pictures | {_pictures(config['images'])} |",
+        *(f"| Option {key} | `{value}` |" for key, value in config["options"].items()),
+        "",
+    ]
+    if official is not None:
+        lines += [
+            "**These are the labels as DepthLM published them (`--compat official`), for comparison"
+            f" with published numbers only.** {official.note}",
+            "",
+        ]
+    lines += ["## Labels", "", _distribution(tally), ""]
+    lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {tally.frames} |"]
+    lines += [f"| records | {tally.records} |"]
+    lines += [f"| of these with fewer than {config['points']} points | {tally.short} |"]
+    lines += [
+        f"| left out: {reason} | {count} |" for reason, count in sorted(tally.left_out.items())
+    ]
+    lines += [
+        f"| points left out: {reason} | {count} |"
+        for reason, count in sorted(tally.dropped.items())
+    ]
+    if tally.messages:
+        lines += ["", f"The first problems (up to {SHOWN}):", ""]
+        lines += [f"- {message}" for message in tally.messages]
+    lines += ["", "![Some of the records as a model sees them](sheet.png)", ""]
+    return "\n".join(lines)
+
+
+def _pictures(images: str | None) -> str:
+    if images is None:
+        return "as they are in the raw data"
+    return (
+        f"{images.replace('jpeg', 'JPEG, quality 95, 4:4:4, undistorted, fx = fy')}, or less where"
+        " the raw picture has less"
+    )
+
+
+_KINDS = {
+    "distance": "Euclidean distance from the camera centre",
+    "z": "z, along the principal axis",
+    "as given": "of the quantity that each record names",
+}
+
+
+def _distribution(tally: Tally) -> str:
+    shares = (0.01, 0.5, 0.99)
+    numbers = ", ".join(f"p{share * 100:g} {tally.quantile_m(share):.3g} m" for share in shares)
+    return f"{numbers} (to 0.5 %)."
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

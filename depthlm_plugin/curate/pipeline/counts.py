@@ -1,0 +1,131 @@
+"""What was counted while frames were curated: adds up, and survives a restart as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import DepthLMError
+from ...geometry.camera import Floats
+
+PLAUSIBLE_M = (0.05, 200.0)  # medians outside are a wrong unit in every dataset we know of
+USUAL_UNITS = (1000, 4000, 5000, 512, 256, 8000, 6553.5)  # a metre, of depth PNGs
+_BINS = 200  # of the histogram, a factor e: 0.5 % wide
+SHOWN = 20  # problems kept in words; all are counted
+
+
+@dataclass
+class Tally:
+    """Counts of some frames.
+
+    Attributes:
+        frames: Looked at.
+        records: Written.
+        points: Labelled.
+        short: Records with fewer points than were asked for.
+        left_out: Frames without a record, by reason.
+        dropped: Points that the reader left out, by reason.
+        depths: Histogram of the labels in metres, by logarithm.
+        scenes: Their names.
+        messages: The first problems in words.
+    """
+
+    frames: int = 0
+    records: int = 0
+    points: int = 0
+    short: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    depths: Counter[int] = field(default_factory=Counter)
+    scenes: set[str] = field(default_factory=set)
+    messages: list[str] = field(default_factory=list)
+
+    def add_depths(self, depth_m: Floats) -> None:
+        """Count labels (N,), metres."""
+        bins = np.floor(np.log(depth_m) * _BINS).astype(np.int64)
+        self.depths.update(bins.tolist())
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of further frames."""
+        self.frames += other.frames
+        self.records += other.records
+        self.points += other.points
+        self.short += other.short
+        self.left_out.update(other.left_out)
+        self.dropped.update(other.dropped)
+        self.depths.update(other.depths)
+        self.scenes |= other.scenes
+        self.messages += other.messages[: SHOWN - len(self.messages)]
+
+    def quantile_m(self, share: float) -> float:
+        """Return a quantile of the labels in metres, to 0.5 %; NaN where there are none."""
+        wanted = share * self.depths.total()
+        seen = 0
+        for index in sorted(self.depths):
+            seen += self.depths[index]
+            if seen >= wanted:
+                return math.exp((index + 0.5) / _BINS)
+        return math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values from which `from_json` makes an equal tally."""
+        return {
+            "frames": self.frames,
+            "records": self.records,
+            "points": self.points,
+            "short": self.short,
+            "left_out": dict(sorted(self.left_out.items())),
+            "dropped": dict(sorted(self.dropped.items())),
+            "depths": sorted(self.depths.items()),
+            "scenes": sorted(self.scenes),
+            "messages": self.messages,
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Tally:
+        """Return the tally that `to_json` made plain values of."""
+        return cls(
+            raw["frames"],
+            raw["records"],
+            raw["points"],
+            raw["short"],
+            Counter(raw["left_out"]),
+            Counter(raw["dropped"]),
+            Counter(dict(raw["depths"])),
+            set(raw["scenes"]),
+            list(raw["messages"]),
+        )
+
+
+def check_unit(tally: Tally, options: dict[str, Any]) -> None:
+    """Refuse labels whose median is no distance that cameras see; asks, rather than guesses.
+
+    Args:
+        tally: What was counted yet.
+        options: The reader's options and their values, one of which may be the unit's.
+
+    Raises:
+        DepthLMError: Says the median, and how to confirm or correct it.
+    """
+    median_m = tally.quantile_m(0.5)
+    low_m, high_m = PLAUSIBLE_M
+    if math.isnan(median_m) or low_m <= median_m <= high_m:
+        return
+    advice = "if these really are its metres, say so with --confirm-unit"
+    scale = options.get("depth_scale")
+    if scale:
+        fits = [
+            f"{unit:g} (median {median_m * scale / unit:.3g} m)"
+            for unit in USUAL_UNITS
+            if low_m <= median_m * scale / unit <= high_m
+        ]
+        advice += f"; otherwise correct --option depth_scale={scale:g}"
+        advice += f", which is {', '.join(fits)} in other datasets" if fits else ""
+    raise DepthLMError(
+        f"the unit looks wrong: the median label of {tally.points} is {median_m:.3g} m, expected"
+        f" {low_m:g} to {high_m:g} m; {advice}. Nothing was kept"
+    )

@@ -1,0 +1,223 @@
+"""The loop of a curation: frames in chunks, by worker processes, to parts and then to records."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from tqdm import tqdm
+
+from ...errors import ConfigError, DepthLMError
+from ..frames import Item
+from ..registry import options_of
+from .card import data_card
+from .chunks import write_whole
+from .counts import Tally, check_unit
+from .labelling import Job
+from .output import Output, counts_of
+from .points import check_strategy
+from .workers import check_engine, results
+
+CHUNK_FRAMES = 64  # what a killed worker has to do again, and one file while the curation runs
+_FORMAT = 1  # of parts and labels: another number does not go on with an older curation
+_TILES = 12
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a curation runs, none of which changes a byte of what it writes.
+
+    Attributes:
+        workers: Processes, or Ray tasks at a time.
+        engine: One of `engines.ENGINES`.
+        confirm_unit: Whether the user says that implausible metres are right.
+        chunk_frames: Frames a part.
+    """
+
+    workers: int = 1
+    engine: str = "processes"
+    confirm_unit: bool = False
+    chunk_frames: int = CHUNK_FRAMES
+
+
+def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> dict[str, Any]:
+    """Write the records of a dataset, or what is missing of them, and describe them.
+
+    Killed at any moment and started again, it ends with the bytes of an uninterrupted run.
+
+    Args:
+        job: What to read and how to label it.
+        output: Where to write.
+        limit: So many frames, in the order of the dataset; None: all.
+        settings: How to run.
+
+    Returns:
+        The counts of frames, records and points, and of frames left out, by reason.
+
+    Raises:
+        DepthLMError: For a root that is not the dataset, an output that is another configuration's,
+            a unit that looks wrong, a disk that is full; or when no frame gave a record.
+    """
+    _check(job, limit, settings)
+    config = _config(job, limit)
+    items = list(islice(job.reader.items(), limit))
+    if not items:
+        raise DepthLMError(f"{job.reader.root} lists no frame of {job.dataset}; is it complete?")
+    _refuse_twins(items)
+    counts = output.claim(config, job.reader.root)
+    if counts is not None:
+        print(f"{output.records} is finished already; nothing was done", file=sys.stderr)
+        return counts
+    with output.parts.opened():
+        size = settings.chunk_frames
+        chunks = [items[start : start + size] for start in range(0, len(items), size)]
+        total = _label_all(job, output, chunks, settings)
+        if not total.records:
+            output.abandon()
+            raise DepthLMError(
+                f"none of {total.frames} frames gave a record: {_reasons(total)}; the first:"
+                f" {(total.messages or ['-'])[0]}. Nothing was kept"
+            )
+        counts = counts_of(total)
+        output.finish(len(chunks), config, counts)
+        _describe(job, output, config, total)
+        output.register(None if job.reader.VERBATIM else _kind(job))
+        output.clean()
+    for message in total.messages:
+        print(message, file=sys.stderr)
+    return counts
+
+
+def _check(job: Job, limit: int | None, settings: Settings) -> None:
+    check_strategy(job.sampling)
+    check_engine(settings.engine)
+    for name, value in (
+        ("points", job.points),
+        ("limit", limit),
+        ("workers", settings.workers),
+        ("chunk_frames", settings.chunk_frames),
+    ):
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} must be 1 or more, found {value}")
+
+
+def _config(job: Job, limit: int | None) -> dict[str, Any]:
+    """Return what two runs must have in common to write the same bytes."""
+    values = asdict(job.reader)
+    return {
+        "format": _FORMAT,
+        "dataset": job.dataset,
+        "split": job.reader.split,
+        "points": job.points,
+        "seed": job.seed,
+        "sampling": job.sampling,
+        "images": None if job.jpeg_focal_px is None else f"jpeg at {job.jpeg_focal_px:g} px",
+        "limit": limit,
+        "compat": "official" if job.reader.compat else None,
+        "options": {
+            name: values[name] for name in options_of(type(job.reader)) if values[name] is not None
+        },
+    }
+
+
+def _refuse_twins(items: Sequence[Item]) -> None:
+    seen: set[str] = set()
+    for item in items:
+        if item.frame_id in seen:
+            raise DepthLMError(
+                f"two frames have the identifier {item.frame_id!r}; samples and pictures go by it"
+            )
+        seen.add(item.frame_id)
+
+
+def _label_all(
+    job: Job, output: Output, chunks: Sequence[Sequence[Item]], settings: Settings
+) -> Tally:
+    """Return the counts of all chunks, having written the parts that were missing."""
+    total = Tally()
+    parts = output.parts
+    frames = sum(map(len, chunks))
+    # disable=None: quiet when stderr is not a terminal
+    with tqdm(total=frames, unit="frame", disable=None, delay=2, file=sys.stderr) as progress:
+        done = {
+            number: tally
+            for number, items in enumerate(chunks)
+            if (tally := parts.read_tally(number, items)) is not None
+        }
+        if done:
+            kept = sum(tally.frames for tally in done.values())
+            print(f"going on: {kept} of {frames} frames are done", file=sys.stderr)
+            progress.update(kept)
+            progress.unpause()  # so that the rate is this run's
+        waiting = [number for number in range(len(chunks)) if number not in done]
+        made = results(
+            _make,
+            [(job, output, number, chunks[number]) for number in waiting],
+            settings.workers,
+            settings.engine,
+        )
+        for number in range(len(chunks)):
+            tally = done.pop(number, None)
+            if tally is None:
+                tally = next(made)
+                progress.update(tally.frames)
+            total.add(tally)
+            if not settings.confirm_unit:
+                _ask_about_unit(job, output, total)
+    return total
+
+
+def _ask_about_unit(job: Job, output: Output, total: Tally) -> None:
+    try:
+        check_unit(total, asdict(job.reader))
+    except DepthLMError:
+        output.abandon()
+        raise
+
+
+def _make(job: Job, output: Output, number: int, items: Sequence[Item]) -> Tally:
+    """Write the part of a chunk and return its counts; called in worker processes."""
+    tally, records = job.label(items)
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    output.parts.write(number, items, tally, lines)
+    return tally
+
+
+def _describe(job: Job, output: Output, config: dict[str, Any], total: Tally) -> None:
+    title, facts = job.reader.card()
+    official = job.reader.OFFICIAL if job.reader.compat else None
+    kind = "as given" if job.reader.VERBATIM else _kind(job)
+    card = data_card(output.name, config, title, facts, total, kind, official)
+    write_whole(output.card, card.encode())
+    _draw_sheet(output)
+
+
+def _draw_sheet(output: Output) -> None:
+    """Write the contact sheet, at the focal length of the first picture so that it stays sharp."""
+    from ...commands.preview import draw_sheet, spread
+    from ...config.block import DepthLMConfig
+    from ...records.rows import open_rows
+    from ...sampling.planner import Planner
+
+    rows = open_rows(output.records)
+    first = json.loads(rows[0][1]) if isinstance(rows[0][1], str) else rows[0][1]
+    config = DepthLMConfig.from_block({"focal_px": first["intrinsics"][0]})
+    planner = Planner(config, output.name, (str(output.out),), False, 28, None)
+    sheet, _ = draw_sheet(planner, rows, spread(str(output.records), rows, _TILES), skip=True)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_whole(output.sheet, buffer.getvalue())
+
+
+def _kind(job: Job) -> str:
+    official = job.reader.OFFICIAL if job.reader.compat else None
+    return official.depth_kind if official else "distance"
+
+
+def _reasons(total: Tally) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in total.left_out.most_common())

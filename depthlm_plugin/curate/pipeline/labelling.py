@@ -1,0 +1,204 @@
+"""One frame to one record."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...errors import GeometryError, RecordError
+from ...geometry.camera import Camera, convert_depth
+from ...views.decode import check_size, decode_rgb, load_rgb
+from ..frames import Frame, Item
+from ..reading import Reader
+from .chunks import write_whole
+from .counts import SHOWN, Tally
+from .jpeg import carried, prepare
+from .output import IMAGES, RAW
+from .points import beside_edges, frame_rng, sample
+
+_DIGITS = 6  # of a label in metres: a micrometre, finer than any of the sensors
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker process needs to know of a curation.
+
+    Attributes:
+        reader: Of the raw dataset.
+        dataset: Its name.
+        name: Of the curation; image paths begin with it.
+        folder: What belongs to the records: pictures are written below it.
+        points: To draw a frame.
+        seed: Of the draw.
+        sampling: Its strategy.
+        jpeg_focal_px: Write pictures as JPEG at this focal length; None: use them as they are.
+    """
+
+    reader: Reader
+    dataset: str
+    name: str
+    folder: Path
+    points: int
+    seed: int
+    sampling: str
+    jpeg_focal_px: float | None = None
+
+    def label(self, items: Sequence[Item]) -> tuple[Tally, list[dict[str, Any]]]:
+        """Return the records of some frames, and what was counted; write pictures they need.
+
+        A frame that is damaged is counted under its reason, and the others are done.
+        """
+        tally = Tally()
+        records = []
+        for item in items:
+            tally.frames += 1
+            where = f"{self.dataset} {item.frame_id}"
+            try:
+                records.append(self._record(self._load(item, where), item, where, tally))
+            except RecordError as error:
+                tally.left_out[error.reason] += 1
+                if len(tally.messages) < SHOWN:
+                    # The card is the same on every machine.
+                    tally.messages.append(str(error).replace(str(self.reader.root), "ROOT"))
+        return tally, records
+
+    def _load(self, item: Item, where: str) -> Frame:
+        try:
+            return self.reader.load(item)
+        except GeometryError as error:
+            raise RecordError("bad geometry", where, str(error)) from error
+        except OSError as error:
+            raise RecordError("unreadable file", where, f"{error}; fetch it again") from error
+
+    def _record(self, frame: Frame, item: Item, where: str, tally: Tally) -> dict[str, Any]:
+        official = self.reader.OFFICIAL if self.reader.compat else None
+        pixels, depth_m = sample(
+            frame,
+            self.points,
+            frame_rng(self.seed, self.dataset, item.frame_id),
+            strategy=self.sampling,
+            border_px=official.border_px if official else 0,
+            where=where,
+        )
+        kind = official.depth_kind if official else "distance"
+        if self.reader.VERBATIM:
+            kind = frame.depth_kind
+        depth_m = convert_depth(depth_m, pixels, frame.camera, kind=frame.depth_kind, to=kind)
+        verbatim = self.reader.VERBATIM or official is not None
+        at_edge = None if verbatim else beside_edges(frame, pixels)
+        camera = frame.camera
+        if self.jpeg_focal_px is None:
+            image = self._kept(frame, item, where)
+        else:
+            image, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
+            pixels, kept = carried(pixels, frame.camera, camera)
+            depth_m = depth_m[kept]
+            at_edge = None if at_edge is None else at_edge[kept]
+            if not len(kept):
+                raise RecordError(
+                    "no valid depth", where, "no labelled pixel is left in the undistorted picture"
+                )
+        labels = depth_m.tolist()
+        if not verbatim:
+            labels = [round(label, _DIGITS) for label in labels]
+        tally.records += 1
+        tally.points += len(labels)
+        tally.short += len(labels) < self.points
+        tally.dropped.update(frame.dropped)
+        tally.add_depths(depth_m)
+        if frame.scene is not None:
+            tally.scenes.add(frame.scene)
+        return _without_none(
+            {
+                "image": image,
+                "intrinsics": [*camera.intrinsics, *camera.size_wh],
+                "pixel_coords": pixels.tolist(),
+                "depth": labels,
+                "depth_kind": kind,
+                "at_edge": None if at_edge is None else at_edge.astype(int).tolist(),
+                "distortion": _distortion(camera),
+                "scene": frame.scene,
+                "camera": frame.camera_name,
+                "timestamp": frame.timestamp,
+                "pose": None if frame.pose is None else np.asarray(frame.pose).tolist(),
+                "source": self.dataset,
+                "id": item.frame_id,
+                **frame.extra,
+            }
+        )
+
+    def _kept(self, frame: Frame, item: Item, where: str) -> str:
+        """Return the path of a picture that stays as it is, having looked at all of it."""
+        if isinstance(frame.image, bytes):
+            suffix, size_wh = _inspect(frame.image, where)
+            name = self._name(item, suffix)
+        else:
+            size_wh = load_rgb(str(frame.image), where).size
+            name = f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
+        check_size(size_wh, frame.camera, name, where)
+        if isinstance(frame.image, bytes):
+            self._write(name, frame.image)
+        return name
+
+    def _prepared(
+        self, frame: Frame, item: Item, where: str, focal_px: float
+    ) -> tuple[str, Camera]:
+        """Write a picture for training; return its path and its camera."""
+        if isinstance(frame.image, bytes):
+            picture = decode_rgb(io.BytesIO(frame.image), "its picture", where)
+        else:
+            picture = load_rgb(str(frame.image), where)
+        name = self._name(item, ".jpg")
+        check_size(picture.size, frame.camera, name, where)
+        data, camera = prepare(picture, frame.camera, focal_px)
+        self._write(name, data)
+        return name, camera
+
+    def _name(self, item: Item, suffix: str) -> str:
+        return f"{self.name}/{IMAGES}/{_file_name(item.frame_id)}{suffix}"
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.folder.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+
+
+def _inspect(data: bytes, where: str) -> tuple[str, tuple[int, int]]:
+    """Return the suffix and size of an encoded picture, which must decode."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            suffix = _SUFFIXES.get(str(image.format))
+            size_wh = image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
+    if suffix is None:
+        raise RecordError(
+            "unreadable image", where, f"its picture is {image.format}; expected PNG or JPEG"
+        )
+    return suffix, size_wh
+
+
+def _file_name(frame_id: str) -> str:
+    """Return a frame's identifier as a relative path of plain names."""
+    return "/".join(
+        re.sub(r"[^\w.+-]", "_", part) for part in frame_id.split("/") if part.strip(".")
+    )
+
+
+def _distortion(camera: Camera) -> dict[str, Any] | None:
+    if camera.lens is None:
+        return None
+    return {"model": camera.lens.model, "coefficients": list(camera.lens.coefficients)}
+
+
+def _without_none(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if value is not None}

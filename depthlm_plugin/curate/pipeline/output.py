@@ -1,0 +1,215 @@
+"""What a curation leaves: records, `dataset_info.json`, and the folder that belongs to them.
+
+OUT/dataset_info.json     one entry a curation; others are left as they are
+OUT/NAME.jsonl            the records
+OUT/NAME/README.md        data card
+OUT/NAME/sheet.png        contact sheet
+OUT/NAME/curation.json    configuration and counts
+OUT/NAME/raw              link to the raw download, whose pictures are used where they are
+OUT/NAME/images/          pictures of datasets that have no picture files
+OUT/NAME/parts/           while it runs
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError, DepthLMError
+from .chunks import Parts, is_leftover, partial_of, write_whole
+from .counts import Tally
+
+RAW = "raw"
+IMAGES = "images"
+_DESCRIPTION = "curation.json"
+_INFO = "dataset_info.json"
+
+
+@dataclass(frozen=True)
+class Output:
+    """The places of one curation.
+
+    Attributes:
+        out: Folder for several curations, LLaMA-Factory's `dataset_dir`.
+        name: Of this one.
+    """
+
+    out: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name:
+            raise ConfigError(f"--name is a plain name without folders, found {self.name!r}")
+
+    @property
+    def folder(self) -> Path:
+        """What belongs to the records."""
+        return self.out / self.name
+
+    @property
+    def records(self) -> Path:
+        """The records file, there when all is finished."""
+        return self.out / f"{self.name}.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """The data card."""
+        return self.folder / "README.md"
+
+    @property
+    def sheet(self) -> Path:
+        """The contact sheet."""
+        return self.folder / "sheet.png"
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of a curation that is not finished."""
+        return Parts(self.folder / "parts")
+
+    def claim(self, config: dict[str, Any], root: Path) -> dict[str, Any] | None:
+        """Take the places for a configuration; return its counts where it is finished already.
+
+        Raises:
+            DepthLMError: For places that hold another configuration, or something else.
+        """
+        place = self.folder / _DESCRIPTION
+        if not place.is_file():
+            for path in (self.records, self.folder):
+                inside = list(path.iterdir()) if path.is_dir() else []
+                if path.is_file() or not all(map(is_leftover, inside)):
+                    raise ConfigError(
+                        f"{path} is there and was not made by depthlm curate; choose another --out"
+                        " or --name"
+                    )
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DepthLMError(f"cannot make {self.folder} ({error})") from error
+            self._describe({"config": config})
+        found = _read(place)
+        had = found.get("config", {})
+        differing = sorted(
+            key for key in {*had, *config} if had.get(key, ...) != config.get(key, ...)
+        )
+        if differing:
+            changes = "; ".join(
+                f"{key}: {json.dumps(had.get(key))} there, {json.dumps(config.get(key))} now"
+                for key in differing
+            )
+            raise ConfigError(
+                f"{self.folder} belongs to another configuration ({changes}); choose another --out"
+                f" or --name, or remove {self.folder} and {self.records}"
+            )
+        self._link(root)
+        counts: dict[str, Any] | None = found.get("counts")
+        return counts if self.records.is_file() and not self.parts.folder.is_dir() else None
+
+    def finish(self, chunks: int, config: dict[str, Any], counts: dict[str, Any]) -> None:
+        """Join the parts to the records file and describe it; it appears complete."""
+        self._describe({"config": config, "counts": counts})
+        partial = partial_of(self.folder / self.records.name)
+        try:
+            with partial.open("wb") as file:
+                file.writelines(self.parts.records(chunks))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.records)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise DepthLMError(
+                f"cannot write {self.records} ({error}); make room and start again: what is"
+                " finished is kept"
+            ) from error
+
+    def clean(self) -> None:
+        """Remove the parts, after everything else is in place."""
+        shutil.rmtree(self.parts.folder, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Remove all of an unfinished curation."""
+        if self.records.exists():
+            return
+        # The description goes last: without it the rest would look like someone else's.
+        self.clean()
+        shutil.rmtree(self.folder / IMAGES, ignore_errors=True)
+        for name in (RAW, _DESCRIPTION):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def register(self, depth_kind: str | None) -> None:
+        """Add the records to `dataset_info.json`; what a user added to the entry stays."""
+        with _locked(self.out):
+            for path in self.out.iterdir():
+                if is_leftover(path):
+                    path.unlink()
+            path = self.out / _INFO
+            info = _read(path) if path.exists() else {}
+            entry = info.get(self.name, {})
+            entry |= {"file_name": self.records.name, "formatting": "depthlm"}
+            if depth_kind is not None:
+                entry["depthlm"] = {**entry.get("depthlm", {}), "depth_kind": depth_kind}
+            info[self.name] = entry
+            write_whole(path, (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def _describe(self, content: dict[str, Any]) -> None:
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        write_whole(self.folder / _DESCRIPTION, text.encode())
+
+    def _link(self, root: Path) -> None:
+        """Link to the raw data, relative to this folder, so that both can be moved together."""
+        link = self.folder / RAW
+        if link.is_symlink() and link.resolve() == root.resolve():
+            return
+        if link.is_symlink() or link.exists():
+            raise ConfigError(
+                f"{link} leads to {link.resolve()}, not to --root {root}; was the raw data moved?"
+                " Remove the link to say so"
+            )
+        try:
+            link.symlink_to(os.path.relpath(root.resolve(), self.folder.resolve()))
+        except OSError as error:
+            raise DepthLMError(
+                f"cannot link {link} to the pictures in {root} ({error}); choose an --out on a file"
+                " system with symbolic links"
+            ) from error
+
+
+def counts_of(tally: Tally) -> dict[str, Any]:
+    """Return the counts that are printed and kept."""
+    return {
+        "frames": tally.frames,
+        "records": tally.records,
+        "points": tally.points,
+        "short": tally.short,
+        "scenes": len(tally.scenes),
+        "left_out": dict(sorted(tally.left_out.items())),
+        "dropped": dict(sorted(tally.dropped.items())),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DepthLMError(f"{path} cannot be read ({error}); repair or remove it") from error
+    if not isinstance(content, dict):
+        raise DepthLMError(f"{path} is no JSON object; repair or remove it")
+    return content
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time through, for a file that several read and write."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Cameras, lenses, poses: numbers only, no pixels."""

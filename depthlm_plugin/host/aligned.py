@@ -1,0 +1,89 @@
+"""The converter of `"formatting": "depthlm"`: records to LLaMA-Factory's aligned samples."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llamafactory.data.converter import DatasetConverter
+
+from .. import __version__
+from ..errors import HostError
+from ..language.templates import load_template
+from ..sampling.planner import Planner
+from ..sampling.sample import Sample
+from ..views.view import FORMAT
+from . import seams
+
+SKIPPED = "_depthlm_counts"  # a column of the converter's own, removed before LLaMA-Factory looks
+
+
+@dataclass
+class DepthLMConverter(DatasetConverter):
+    """Turns batches of raw records into samples; one record may give several, or none.
+
+    It is called through `datasets.map(batched=True)` by host/loading.py, which fills the columns
+    `where`, `row`, `epoch` and `record` (JSON) from the records file.
+    """
+
+    def __post_init__(self) -> None:
+        seams.require()
+        planner = getattr(self.dataset_attr, "depthlm_planner", None)
+        if planner is None:
+            raise HostError(
+                "LLaMA-Factory loads a depthlm dataset by a path that depthlm-plugin does not know;"
+                " use llamafactory-cli train with stage: sft"
+            )
+        self.planner: Planner = planner
+        # `datasets` keys its cache by this object's content, not by its code or by files it reads:
+        # without these, an edited template would go on asking its old question.
+        self.version = f"{__version__} {FORMAT}"
+        self.templates = [load_template(t, planner.config.prompt) for t in planner.config.tasks]
+        self.data_args = None
+        self.dataset_attr: Any = None
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the aligned samples of a batch of records."""
+        columns = aligned_columns([]) | {SKIPPED: []}
+        for record, where, row, epoch in zip(
+            batch["record"], batch["where"], batch["row"], batch["epoch"], strict=True
+        ):
+            samples, counts = self.planner.plan(record, where, row, epoch)
+            notes = [_note(counts)] + [""] * (len(samples) - 1)
+            # A record without samples keeps one empty row, so that its counts survive the cache.
+            rows: list[Sample | None] = [*samples] or [None]
+            for name, values in aligned_columns(rows).items():
+                columns[name] += values
+            columns[SKIPPED] += notes
+        return columns
+
+
+def aligned_columns(samples: Sequence[Sample | None]) -> dict[str, list[Any]]:
+    """Return samples as the columns that LLaMA-Factory tokenises; None becomes an empty row."""
+    messages = [sample.messages if sample else [] for sample in samples]
+    turns = [[turn for turn in own if turn["role"] != "system"] for own in messages]
+    return {
+        "_prompt": [own[:-1] for own in turns],
+        "_response": [own[-1:] for own in turns],
+        "_system": [(sample.system or "") if sample else "" for sample in samples],
+        "_tools": [""] * len(samples),
+        "_images": [sample.to_uris() if sample else [] for sample in samples],
+        "_videos": [None] * len(samples),
+        "_audios": [None] * len(samples),
+    }
+
+
+def _note(counts: Counter[str]) -> str:
+    return json.dumps(dict(+counts)) if +counts else ""
+
+
+def total(notes: list[str]) -> Counter[str]:
+    """Return the sum of the converter's counts."""
+    result: Counter[str] = Counter()
+    for note in notes:
+        if note:
+            result.update(json.loads(note))
+    return result

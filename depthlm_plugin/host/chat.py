@@ -1,0 +1,53 @@
+"""`llamafactory-cli chat` and `api` with a model that depthlm has trained: Hugging Face engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from llamafactory.extras import logging
+
+from ..config.block import DepthLMConfig
+from .mrope import with_token_types
+
+logger = logging.get_logger("llamafactory.depthlm")
+
+_MARK = "_depthlm_config"  # on a model that was trained here
+
+
+def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
+    """Return the engine's `__init__`, which knows a model that answers metric depth."""
+
+    @wraps(original)
+    def initialise(self: Any, model_args: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, model_args, *args, **kwargs)
+        for folder in [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
+            config = DepthLMConfig.load(folder)
+            if config is None:
+                continue
+            setattr(self.model, _MARK, config)
+            logger.warning_rank0(
+                f"depthlm: {folder} answers in metres about pictures whose focal length is"
+                f" {config.focal_px:g} px, marked as depthlm render writes them. Pictures of more"
+                f" than {model_args.image_max_pixels} pixels are made smaller here, which makes"
+                " their metres wrong: set image_max_pixels."
+            )
+            return
+
+    return initialise
+
+
+def process_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the engine's `_process_args`, which keeps the image grid of such a model."""
+
+    @wraps(original)
+    def _process_args(model: Any, *args: Any, **kwargs: Any) -> Any:
+        gen_kwargs, prompt_length = original(model, *args, **kwargs)
+        if getattr(model, _MARK, None) is not None:
+            named = {**gen_kwargs, "input_ids": gen_kwargs["inputs"]}
+            told = with_token_types(model, named)
+            gen_kwargs |= {key: value for key, value in told.items() if key not in named}
+        return gen_kwargs, prompt_length
+
+    return _process_args

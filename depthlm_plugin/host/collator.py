@@ -1,0 +1,37 @@
+"""Collating depth samples: pixels without Pillow pictures, and as many of them as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..views.view import window_size
+from .open_views import is_view, views_as
+from .tokens import TokenCheck
+
+
+def collate_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the multimodal collator's `__call__`, checking the image tokens of depth samples.
+
+    Raises (when called):
+        HostError: For a sample whose image tokens are not those of its views.
+    """
+
+    @wraps(original)
+    def __call__(self: Any, features: list[dict[str, Any]]) -> Any:  # noqa: N807  its name there
+        uris = [feature.get("images") or [] for feature in features]
+        if not any(is_view(uri) for own in uris for uri in own):
+            return original(self, features)
+        check = getattr(self, "_depthlm_check", None)
+        if check is None:
+            check = TokenCheck(self.template.mm_plugin, self.tokenizer, self.processor)
+            self._depthlm_check = check
+        with views_as("shapes"):
+            for feature, own in zip(features, uris, strict=True):
+                if own and all(map(is_view, own)):
+                    check(feature["input_ids"], own, window_size)
+        with views_as("tensors"):
+            return original(self, features)
+
+    return __call__

@@ -1,0 +1,328 @@
+"""One LLaMA-Factory run that uses depth data: its config, its datasets, its model's grid."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from llamafactory.extras import logging
+
+from ..config.block import (
+    CONFIG_KEYS,
+    EVALUATION_KEYS,
+    MODEL_KEYS,
+    DepthLMConfig,
+    changes,
+    parse_block,
+)
+from ..errors import ConfigError
+from ..records import storage
+from ..records.rows import open_rows
+from ..sampling.planner import Planner
+from ..sampling.requirements import check_served, lacking
+from ..tasks import TASKS
+from . import seams
+from .processors.grid import Grid, grid_of
+from .processors.qwen_patches import quicken
+
+logger = logging.get_logger("llamafactory.depthlm")
+
+FORMATTING = "depthlm"
+_DATASET_OPTIONS = {
+    "depth_kind",
+    "weight",
+}  # of a dataset's depthlm object, beside the keys of the block
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part of a depth run needs to know. Plain values: it travels to worker processes.
+
+    Attributes:
+        config: The run's `depthlm:` block, over what was saved with the adapter or model.
+        grid: Sizes that the model's image processor leaves alone.
+        datasets: The `dataset_info.json` entries of the run's depth datasets.
+        dataset_dir: Folder of `dataset_info.json`.
+        media_dir: Folder of the images, where the user gave one.
+        template: LLaMA-Factory's chat template.
+        identity: Of what answers depend on: the weights, and what they are shown.
+        lacking: What each depth dataset lacks for which of the tasks (`capabilities.lacking`).
+    """
+
+    config: DepthLMConfig
+    grid: Grid
+    datasets: dict[str, dict[str, Any]]
+    dataset_dir: str
+    media_dir: str | None
+    template: str | None
+    identity: str = ""
+    lacking: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def records_path(self, name: str) -> str:
+        """Return the records file (or folder) of a depth dataset."""
+        entry = self.datasets[name]
+        if "file_name" not in entry:
+            raise ConfigError(
+                f"dataset {name!r}: give its file_name (a .jsonl, .json or .parquet file, a folder"
+                " of them, or a URL of either) in dataset_info.json"
+            )
+        file_name = str(entry["file_name"])
+        return file_name if storage.is_remote(file_name) else str(Path(self.dataset_dir, file_name))
+
+    def trains_on(self, dataset: list[str] | None) -> bool:
+        """Return whether any of these datasets holds depth data."""
+        return not self.datasets.keys().isdisjoint(dataset or [])
+
+    def planner(self, name: str, *, train: bool) -> Planner:
+        """Return what decides the samples of one dataset, for training or for evaluation."""
+        options = dict(self.datasets[name].get("depthlm") or {})
+        own = {key: options.pop(key) for key in _DATASET_OPTIONS & options.keys()}
+        path = self.records_path(name)
+        folders = [self.media_dir, storage.folder_of(path), self.dataset_dir]
+        roots = dict.fromkeys(str(folder) for folder in folders if folder)
+        config = self.config.for_dataset(options, name)
+        lacks = self.lacking.get(name, {})
+        tasks = {task: weight for task, weight in config.tasks.items() if task not in lacks}
+        return Planner(
+            replace(config, tasks=tasks or config.tasks),
+            name,
+            tuple(roots),
+            train,
+            self.grid.multiple,
+            own.get("depth_kind"),
+            self.grid.fixed_wh,
+            path,
+        )
+
+
+def dataset_info(data_args: Any) -> dict[str, dict[str, Any]]:
+    """Return the `dataset_info.json` entries of the run's datasets, those that it has."""
+    info = data_args.dataset_dir
+    if isinstance(info, str):
+        try:
+            info = json.loads(Path(info, "dataset_info.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # absent or broken: LLaMA-Factory says so itself
+            return {}
+    names = [*(data_args.dataset or []), *(data_args.eval_dataset or [])]
+    return {name: info[name] for name in names if isinstance(info.get(name), dict)}
+
+
+def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
+    """Return the `dataset_info.json` entries of the run's datasets with `formatting: depthlm`."""
+    entries = dataset_info(data_args)
+    return {name: e for name, e in entries.items() if e.get("formatting") == FORMATTING}
+
+
+def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
+    """Return the run's config: its block, over what the adapter or model was trained with.
+
+    What the model was taught to see (focal length, mark, prompt, label) is taken from the
+    `depthlm_config.json` beside its weights unless the block says otherwise, which is warned of.
+    """
+    saved, source = None, ""
+    for folder in [*reversed(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
+        saved, source = DepthLMConfig.load(folder), folder
+        if saved is not None:
+            break
+    block = parse_block(getattr(data_args, "depthlm", None))
+    if saved is None:
+        return DepthLMConfig.from_block(block)
+    taught = replace(DepthLMConfig(), **{key: getattr(saved, key) for key in MODEL_KEYS})
+    config = DepthLMConfig.from_block(block, base=taught)
+    for change in changes(saved, config, MODEL_KEYS):
+        logger.warning_rank0(f"depthlm: this run differs from how {source} was trained: {change}")
+    return config
+
+
+def prepare(
+    data_args: Any, model_args: Any, training_args: Any, stage: str, processor: Any
+) -> Run | None:
+    """Return the depth run that these arguments describe, or None when they use no depth data.
+
+    Raises:
+        ConfigError: For arguments that cannot work with depth data, each named.
+    """
+    datasets = depth_datasets(data_args)
+    if not datasets:
+        if getattr(data_args, "depthlm", None) is not None:
+            logger.warning_rank0(
+                "depthlm: the recipe has a depthlm block, but none of its datasets has"
+                ' "formatting": "depthlm" in dataset_info.json'
+            )
+        return None
+    seams.require()
+    problems = []
+    if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
+        problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
+    if data_args.streaming:
+        problems.append(
+            "streaming cannot be used with depth data; remove it: lazy training starts at once too"
+        )
+    if data_args.val_size > 1e-6:
+        problems.append(
+            "val_size would evaluate on training crops of the same scenes; give an eval_dataset"
+        )
+    if getattr(training_args, "batch_eval_metrics", False):
+        problems.append("batch_eval_metrics cannot be used with depth data; remove it")
+    if problems:
+        raise ConfigError("depthlm: " + "; ".join(problems))
+    media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
+    config = resolve_config(data_args, model_args)
+    dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
+    grid = grid_of(processor)
+    quicken(processor)
+    identity = _identity(model_args, config)
+    run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template, identity)
+    if any(TASKS[task].images == 2 for task in config.tasks):
+        run = replace(run, lacking=_lacking(run))
+    _check_resume(run, training_args)
+    logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
+    return run
+
+
+def _identity(model_args: Any, config: DepthLMConfig) -> str:
+    """Return a short text that differs between models, and between what they are shown."""
+    folders = [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+    weights = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for folder in folders
+        for path in sorted(Path(folder).glob("*.safetensors"))
+    ]
+    shown = {key: value for key, value in config.to_dict().items() if key in MODEL_KEYS}
+    key = json.dumps([folders, weights, shown]).encode()
+    return hashlib.blake2b(key, digest_size=6).hexdigest()
+
+
+def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
+    """Return what datasets lack for the run's tasks, which some dataset must be able to serve."""
+    lacks = {
+        name: lacking(run.config.tasks, open_rows(run.records_path(name))) for name in run.datasets
+    }
+    check_served(run.config.tasks, lacks)
+    for name, own in lacks.items():
+        if own:
+            keys = dict.fromkeys(key for task in own for key in own[task])
+            logger.info_rank0(
+                f"depthlm: {name} is not asked for {', '.join(own)}: it lacks {', '.join(keys)}"
+            )
+    return lacks
+
+
+def _check_resume(run: Run, training_args: Any) -> None:
+    checkpoint = getattr(training_args, "resume_from_checkpoint", None)
+    if not isinstance(checkpoint, str) or not os.path.isdir(checkpoint):
+        return
+    saved = DepthLMConfig.load(checkpoint)
+    if saved is None:
+        return
+    differing = changes(saved, run.config, frozenset(CONFIG_KEYS) - EVALUATION_KEYS)
+    if differing:
+        raise ConfigError(
+            f"cannot resume {checkpoint}: its depthlm block was another one"
+            f" ({'; '.join(differing)}); use the same block, or start a new output_dir (from these"
+            " weights: adapter_name_or_path)"
+        )
+
+
+def _refuse_weights(run: Run, data_args: Any) -> None:
+    """Refuse weights that only lazy training would obey."""
+    info = dataset_info(data_args)
+    names = [name for name in data_args.dataset if name in info]
+    weighted = [name for name in names if "weight" in (info[name].get("depthlm") or {})]
+    if run.config.mixture is not None or weighted:
+        given = "mixture" if run.config.mixture is not None else f"the weight of {weighted[0]}"
+        raise ConfigError(
+            f"depthlm: {given} needs lazy: true; with lazy: false give LLaMA-Factory's"
+            " interleave_probs"
+        )
+
+
+def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `get_dataset`, prepared for depth data where there is any."""
+
+    @wraps(original)
+    def get_dataset(
+        template: Any,
+        model_args: Any,
+        data_args: Any,
+        training_args: Any,
+        stage: str,
+        tokenizer: Any,
+        processor: Any = None,
+    ) -> Any:
+        run = prepare(data_args, model_args, training_args, stage, processor)
+        if run is not None:
+            data_args = copy.copy(data_args)
+            data_args.depthlm_run = run
+        parts = tokenizer, processor
+        if run is None or stage != "sft":
+            return original(template, model_args, data_args, training_args, stage, *parts)
+        answers = training_args.do_train and run.config.eval_answers is not None
+        if answers:
+            from .eval_answers import check_answers, questions_to_answer
+
+            check_answers(run, model_args, data_args, training_args)
+            data_args.depthlm_aligned = {}  # `_get_merged_dataset` fills it
+        samples = None
+        trains = training_args.do_train and run.trains_on(data_args.dataset)
+        if trains and not run.config.lazy:
+            _refuse_weights(run, data_args)
+        elif trains:
+            from .lazy import lazy_samples
+
+            args = template, model_args, data_args, training_args, *parts
+            samples = lazy_samples(original, run, *args)
+            data_args = copy.copy(data_args)
+            data_args.dataset = None
+        if samples is None or data_args.eval_dataset is not None:
+            module = original(template, model_args, data_args, training_args, stage, *parts)
+        else:
+            module = {}
+        if samples is not None:
+            module["train_dataset"] = samples
+        if answers:
+            aligned = data_args.depthlm_aligned
+            asked = questions_to_answer(run, aligned, template, data_args, *parts)
+            module["depthlm_answers"] = asked
+        module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
+        return module
+
+    return get_dataset
+
+
+def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
+
+    @wraps(original)
+    def read_args(args: Any = None) -> Any:
+        args = original(args)
+        if "depthlm" in args or "--depthlm" in args:
+            seams.require()
+        return args
+
+    return read_args
+
+
+def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `get_infer_args`, which keeps the config with an exported model."""
+
+    @wraps(original)
+    def get_infer_args(args: Any = None) -> Any:
+        parsed = original(args)
+        model_args, data_args = parsed[0], parsed[1]
+        export_dir = getattr(model_args, "export_dir", None)
+        if export_dir is not None:
+            sources = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
+            if any(DepthLMConfig.load(folder) for folder in sources):
+                os.makedirs(export_dir, exist_ok=True)
+                resolve_config(data_args, model_args).save(export_dir, data_args.template)
+        return parsed
+
+    return get_infer_args

@@ -1,0 +1,1 @@
+"""Words: templates of questions and answers, and reading what a model says."""

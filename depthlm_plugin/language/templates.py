@@ -1,0 +1,266 @@
+"""Prompt templates: one YAML file per task and style, loaded, checked and filled (templates/)."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import ConfigError, did_you_mean
+from ..resources import data_folder
+from ..tasks import TASKS, Asked, Task
+from ..tasks.written import DECIMALS, format_number
+from .units import is_known
+
+PARSES = ("answer_tag", "whole")
+REFERENCES = ("marker", "text", "numbered")
+_KEYS = {
+    "question", "answer", "reasoning", "system", "unit", "parse", "decimals", "point"
+}  # fmt: skip
+_NEEDED = {"question", "answer", "parse"}
+_POINT = {
+    "marker": "the point pointed by the {color} {marker}",
+    "text": "the point at ({x}, {y})",
+    "numbered": "the point marked {number}",
+}
+_PHRASE = {"marker": {"color", "marker"}, "text": {"x", "y"}, "numbered": {"number"}}
+_MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Template:
+    """What is asked for a task, the answer that the model is trained to give, and how it is read.
+
+    Attributes:
+        task: Name of the task.
+        questions: Paraphrases of the user's turn, without the image.
+        answer: Text of the model's turn.
+        reasoning: Text that `{reasoning}` stands for in the answer, or None.
+        system: The system's turn, or None for the host's own.
+        unit: Unit of the answer's value, as this language writes it; empty where it has none.
+        parse: `answer_tag`: the answer stands in `<answer> </answer>`; `whole`: it is the text.
+        decimals: Digits after the point, by placeholder; 2 where nothing is said.
+        point: How a point is named, by reference.
+    """
+
+    task: str
+    questions: tuple[str, ...]
+    answer: str
+    reasoning: str | None
+    system: str | None
+    unit: str
+    parse: str
+    decimals: Mapping[str, int]
+    point: Mapping[str, str]
+
+    def ask(self, points: Sequence[str], given: Mapping[str, float], paraphrase: float) -> str:
+        """Return the user's turn.
+
+        Args:
+            points: What each point is called: see `name_point`.
+            given: Numbers that the question states, by placeholder.
+            paraphrase: Which of the questions, as a share of them in [0, 1).
+        """
+        names = ["point"] if len(points) == 1 else [f"point{n}" for n in range(1, len(points) + 1)]
+        question = self.questions[int(paraphrase * len(self.questions))]
+        return question.format(**dict(zip(names, points, strict=True)), **self._written(given))
+
+    def tell(self, asked: Asked) -> str:
+        """Return the model's turn."""
+        fields = {**self._written({**asked.truth, **asked.told, **asked.given}), **asked.words}
+        if self.reasoning is not None:
+            fields["reasoning"] = self.reasoning.format(**fields)
+        return self.answer.format(**fields)
+
+    def name_point(self, reference: str, **fields: object) -> str:
+        """Return what a point is called, for a reference and what that shows."""
+        return self.point[reference].format(**fields)
+
+    def _written(self, numbers: Mapping[str, float]) -> dict[str, str]:
+        return {name: self.written(name, value) for name, value in numbers.items()}
+
+    def written(self, name: str, value: float) -> str:
+        """Return the number of a placeholder as it is written."""
+        signed = name in TASKS[self.task].signed
+        return format_number(value, self.decimals.get(name, DECIMALS), signed=signed)
+
+
+@lru_cache
+def load_template(task: str, style: str) -> Template:
+    """Return the template of a task.
+
+    Args:
+        task: Name of the task.
+        style: Name of a template in `templates/<task>/`; or a path: of a YAML file, or of a folder
+            with `<task>.yaml`.
+
+    Raises:
+        ConfigError: When there is no such template (with the nearest name), or it is malformed.
+    """
+    if task not in TASKS:
+        raise ConfigError(f"unknown task {task!r}{did_you_mean(task, list(TASKS))}")
+    path = _find(task, style)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} is no template: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no template; expected the keys {', '.join(sorted(_KEYS))}")
+    problems = list(_key_problems(content))
+    template = None if problems else _built(task, content)
+    if template is not None:
+        problems = list(_problems(template, TASKS[task]))
+    if template is not None and not problems:
+        problems = list(filter(None, [_try(template, TASKS[task])]))
+    if problems or template is None:
+        raise ConfigError(f"{path}: " + "; ".join(problems))
+    return template
+
+
+def is_path(style: str) -> bool:
+    """Return whether a `prompt:` is the user's own file or folder."""
+    return "/" in style or style.endswith(".yaml")
+
+
+def template_files(tasks: Sequence[str], style: str) -> dict[str, Path]:
+    """Return the user's own template files by task; none for a style of the package."""
+    return {task: _find(task, style) for task in tasks} if is_path(style) else {}
+
+
+def _find(task: str, style: str) -> Path:
+    if is_path(style):
+        path = Path(style).expanduser()
+        path = path / f"{task}.yaml" if path.is_dir() else path
+        if not path.is_file():
+            raise ConfigError(
+                f"prompt: {path} does not exist; expected a template for {task!r} (a YAML file,"
+                f" or a folder that holds {task}.yaml)"
+            )
+        return path
+    folder = data_folder("templates") / task
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if style not in known:
+        hint = did_you_mean(str(style), known)
+        raise ConfigError(
+            f"task {task!r}: unknown prompt {style!r}{hint}, or a path to a YAML file"
+        )
+    return folder / f"{style}.yaml"
+
+
+def _key_problems(content: Mapping[str, Any]) -> Any:  # an iterator of str, one per bad key
+    for key in content:
+        if key not in _KEYS:
+            yield f"unknown key {key!r}{did_you_mean(str(key), sorted(_KEYS))}"
+    for key in sorted(_NEEDED - content.keys()):
+        yield f"key {key!r} is missing"
+    question = content.get("question", "")
+    texts = question if isinstance(question, list) else [question]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        yield f"question must be a text or a list of texts, found {question!r}"
+    if "answer" in content and not isinstance(content["answer"], str):
+        yield f"answer must be a text, found {content['answer']!r}"
+    for key in ("reasoning", "system", "unit"):
+        if content.get(key) is not None and not isinstance(content[key], str):
+            yield f"{key} must be a text, found {content[key]!r} (in YAML, put it in quotes)"
+    parse = content.get("parse", PARSES[0])
+    if parse not in PARSES:
+        yield f"unknown parse {parse!r}{did_you_mean(str(parse), list(PARSES))}"
+    decimals = content.get("decimals", {})
+    if not isinstance(decimals, Mapping) or not all(
+        type(number) is int and 0 <= number <= _MOST_DECIMALS for number in decimals.values()
+    ):
+        yield f"decimals must map placeholders to 0 .. {_MOST_DECIMALS}, found {decimals!r}"
+    point = content.get("point", {})
+    if not isinstance(point, Mapping) or not all(isinstance(text, str) for text in point.values()):
+        yield f"point must map references to texts, found {point!r}"
+    else:
+        for key in point.keys() - set(REFERENCES):
+            yield f"point: unknown reference {key!r}{did_you_mean(str(key), list(REFERENCES))}"
+
+
+def _built(task: str, content: Mapping[str, Any]) -> Template:
+    question = content["question"]
+    return Template(
+        task,
+        tuple(question) if isinstance(question, list) else (question,),
+        content["answer"],
+        content.get("reasoning"),
+        content.get("system"),
+        content.get("unit") or TASKS[task].unit,
+        content["parse"],
+        {**TASKS[task].decimals, **content.get("decimals", {})},
+        _POINT | dict(content.get("point", {})),
+    )
+
+
+def _problems(template: Template, task: Task) -> Any:  # an iterator of str
+    points = ["point"] if task.points == 1 else [f"point{n}" for n in range(1, task.points + 1)]
+    asked = {*points, *task.given}
+    for text in template.questions:
+        yield from _placeholders("question", text, asked, asked)
+    told = {*task.values, *task.worked, *task.words, *task.given}
+    if template.reasoning is not None:
+        yield from _placeholders("reasoning", template.reasoning, told, set())
+    reason = set() if template.reasoning is None else {"reasoning"}
+    yield from _placeholders("answer", template.answer, told | reason, {*task.values} | reason)
+    for reference, text in template.point.items():
+        yield from _placeholders(f"point.{reference}", text, _PHRASE[reference], set())
+    for reference in ("text", "numbered"):
+        yield from _placeholders(
+            f"point.{reference}", template.point[reference], _PHRASE[reference], _PHRASE[reference]
+        )
+    for name in sorted(template.decimals.keys() - told):
+        yield f"decimals: unknown placeholder {name!r}{did_you_mean(str(name), sorted(told))}"
+    for name in (*task.worked, *(task.values if task.scoring == "ratio" else ())):
+        digits = template.decimals.get(name, DECIMALS)
+        if digits < DECIMALS or (name in task.worked and digits != DECIMALS):
+            yield f"decimals: {name} is written with {DECIMALS}, found {digits}"
+    if template.unit != task.unit and (not task.unit or is_known(template.unit)):
+        # A word for the unit in another language is fine; another unit would be a wrong label.
+        yield f"unit must be {task.unit!r}, which its values are in, found {template.unit!r}"
+    if template.parse == "answer_tag" and "<answer>" not in template.answer.lower():
+        yield "parse is answer_tag, but answer has no <answer> ... </answer>"
+    texts = (*template.questions, template.answer, template.reasoning, template.system)
+    for tag in ("<image>", "<video>", "<audio>"):
+        if any(tag in (text or "") for text in (*texts, *template.point.values())):
+            yield f"{tag} is put where it belongs by itself; leave it out"
+
+
+def _try(template: Template, task: Task) -> str | None:
+    """Return why the template's own answer cannot be read back, or None when it can."""
+    from .reading import read_answer
+
+    others = dict.fromkeys((*task.worked, *task.given), 3.0)
+    words = dict.fromkeys(task.words, "forward")
+    told = template.tell(Asked(task.example, told=others, words=words))
+    answer = read_answer(told, template)
+    wanted = {name: float(template.written(name, task.example[name])) for name in task.values}
+    if answer.values == wanted:
+        return None
+    found = answer.reason if answer.values is None else dict(answer.values)
+    return (
+        f"its answer cannot be read back: {told!r} was read as {found}, expected"
+        f" {wanted}; let all values stand in one <answer> </answer> or in none, with"
+        " text between them"
+    )
+
+
+def _placeholders(key: str, text: str, known: set[str], needed: set[str]) -> Any:
+    try:
+        fields = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
+    except ValueError as error:
+        yield f"{key}: {error} (a brace that is text is written twice)"
+        return
+    for name, spec, conversion in fields:
+        if spec or conversion:
+            yield f"{key}: {{{name}}} takes no format; digits are set by decimals"
+    found = [str(name) for name, _, _ in fields]
+    for name in sorted(set(found) - known):
+        yield f"{key}: unknown placeholder {{{name}}}{did_you_mean(name, sorted(known))}"
+    for name in sorted(needed - set(found)):
+        yield f"{key}: placeholder {{{name}}} is missing"

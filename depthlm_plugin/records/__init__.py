@@ -1,0 +1,1 @@
+"""Records: one row an image or a pair, from any file, by number."""

@@ -1,0 +1,81 @@
+"""Records of two pictures (design §7): `images`, `intrinsics`, `relative_pose`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import GeometryError, RecordError
+from ..geometry.camera import Camera
+from .record import Record, check_record, pose_of
+
+_LISTS = ("pixel_coords", "depth", "distortion")  # of each picture, where there are such
+
+
+def is_pair(raw: Mapping[str, Any]) -> bool:
+    """Return whether a record is of two pictures."""
+    return raw.get("images") is not None
+
+
+def check_any(
+    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
+) -> tuple[Record, list[RecordError]]:
+    """Return what `records.check_record` does, of a record of one picture or of two.
+
+    Of two, the first is returned with the second as its `partner`. `relative_pose` is the second
+    camera's pose in the first one's frame (4x4, metres, OpenCV axes); `intrinsics` and, where there
+    are labels, `pixel_coords` and `depth` are lists of two.
+
+    Raises:
+        RecordError: When the record as a whole cannot be used.
+    """
+    if not is_pair(raw):
+        return check_record(raw, where, row, depth_kind, poses=poses)
+    pose = pose_of(raw, "relative_pose", where)
+    if pose is None:
+        raise RecordError("bad pose", where, "a record of two images needs their relative_pose")
+    problems: list[RecordError] = []
+    both = []
+    for index in (0, 1):
+        own = {key: _of(raw, key, index, where) for key in ("intrinsics", *_LISTS)}
+        own["image"] = _of(raw, "images", index, where)
+        own |= {"depth_kind": raw.get("depth_kind")}
+        if own["depth"] is None:
+            both.append(_unlabelled(own, where, row))
+            continue
+        record, found = check_record(own, where, row, depth_kind, poses=False)
+        problems += found
+        both.append(record)
+    scene = str(raw.get("scene", where))
+    first, second = (
+        replace(record, pose=one, scene=scene)
+        for record, one in zip(both, (np.eye(4), pose), strict=True)
+    )
+    return replace(first, partner=second), problems
+
+
+def _of(raw: Mapping[str, Any], key: str, index: int, where: str) -> Any:
+    value = raw.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise RecordError("malformed record", where, f"{key!r} of a pair must be a list of two")
+    return value[index]
+
+
+def _unlabelled(raw: Mapping[str, Any], where: str, row: int) -> Record:
+    """Return the record of a picture without labels."""
+    if not isinstance(raw["image"], str):
+        raise RecordError("no image", where, "'images' must hold the paths of two photographs")
+    try:
+        camera = Camera.from_intrinsics(raw["intrinsics"])
+    except (GeometryError, TypeError, ValueError) as error:
+        raise RecordError("bad intrinsics", where, str(error)) from error
+    none = np.zeros(0)
+    image = raw["image"].lstrip("/")
+    return Record(
+        image, camera, none.reshape(0, 2), none, none.astype(np.int64), "distance", where, row
+    )

@@ -1,0 +1,1 @@
+"""From a record to a sample: which points, which window, which words."""

@@ -1,0 +1,126 @@
+"""Two pictures of one scene: how far apart they are, and what both of them show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..geometry.camera import Floats, convert_depth
+from ..geometry.rigid import inverse, moved
+
+if TYPE_CHECKING:
+    from ..config.block import DepthLMConfig
+    from ..records.record import Record
+
+_NEAR = 0.05  # of a picture's width: labels so near a place tell of it
+_AGREES = 1.1  # ratio of distances that are one surface's
+
+
+def points_of(record: Record) -> Floats:
+    """Return a record's labelled points (N, 3) in its camera's frame, metres."""
+    z_m = convert_depth(
+        record.depth_m, record.pixels, record.camera, kind=record.depth_kind, to="z"
+    )
+    return record.camera.unproject(record.pixels, z_m)
+
+
+def overlap(first: Record, second: Record) -> float:
+    """Return the share of labelled points that lie in the other picture, of the one with less.
+
+    What hides a point is not looked at.
+    """
+    assert first.pose is not None
+    assert second.pose is not None
+    there = inverse(second.pose) @ first.pose
+    shares = (
+        _share_inside(moved(there, points_of(first)), second),
+        _share_inside(moved(inverse(there), points_of(second)), first),
+    )
+    return min(shares)
+
+
+def _share_inside(points_m: Floats, record: Record) -> float:
+    _, shown = record.camera.try_project(points_m)
+    return float(shown.mean()) if len(shown) else 0.0
+
+
+def is_confirmed(point_m: Floats, record: Record) -> bool:
+    """Return whether a picture is known to show a point (3,) of its camera's frame, metres.
+
+    Some of its labelled points within a twentieth of its width must have nearly the point's
+    distance, and none be much nearer: else something may be in front.
+    """
+    [pixel], [shown] = record.camera.try_project(point_m)
+    if not shown:
+        return False
+    near = np.flatnonzero(np.hypot(*(record.pixels - pixel).T) <= _NEAR * record.camera.size_wh[0])
+    if not len(near):
+        return False
+    distance_m = convert_depth(
+        record.depth_m[near],
+        record.pixels[near],
+        record.camera,
+        kind=record.depth_kind,
+        to="distance",
+    )
+    ratio = distance_m / np.linalg.norm(point_m)
+    return bool((ratio > 1 / _AGREES).all() and (ratio < _AGREES).any())
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which two records make a pair.
+
+    Attributes:
+        rows: Most rows between them in their file.
+        baseline_m: Least and most metres between the cameras.
+        overlap: Least `overlap`.
+        time_gap: Most between their timestamps, in their own unit; None: any.
+    """
+
+    rows: int
+    baseline_m: tuple[float, float]
+    overlap: float
+    time_gap: float | None
+
+    @classmethod
+    def of(cls, config: DepthLMConfig) -> Limits:
+        """Return the limits of a recipe."""
+        return cls(
+            config.pair_rows, config.pair_baseline_m, config.pair_overlap, config.pair_time_gap
+        )
+
+    def problem(self, first: Record, second: Record) -> str | None:
+        """Return why two records make no pair, as a short, fixed phrase, or None if they do."""
+        if first.scene is None or first.scene != second.scene:
+            return "another scene"
+        if first.pose is None or second.pose is None:
+            return "no pose"
+        if self.time_gap is not None:
+            if first.timestamp is None or second.timestamp is None:
+                return "no timestamp"
+            if abs(first.timestamp - second.timestamp) > self.time_gap:
+                return "too far apart in time"
+        low, high = self.baseline_m
+        baseline_m = float(np.linalg.norm(first.pose[:3, 3] - second.pose[:3, 3]))
+        if not low <= baseline_m <= high:
+            return "baseline outside pair_baseline_m"
+        if overlap(first, second) < self.overlap:
+            return "overlap below pair_overlap"
+        return None
+
+    def candidates(self, row: int, count: int, order: list[float]) -> Iterator[int]:
+        """Yield the rows around `row` of a file of `count`, in the order of these random numbers.
+
+        Args:
+            row: The first record's row.
+            count: Rows of the file.
+            order: `2 * rows` random numbers.
+        """
+        steps = [*range(-self.rows, 0), *range(1, self.rows + 1)]
+        for _, step in sorted(zip(order, steps, strict=True)):
+            if 0 <= row + step < count:
+                yield row + step

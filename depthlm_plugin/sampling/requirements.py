@@ -1,0 +1,73 @@
+"""Which tasks a dataset can serve, by what its records hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from ..errors import ConfigError, RecordError
+from ..records.record import parse_row
+from ..tasks import TASKS
+
+_LOOKED_AT = 16  # records, evenly spaced
+_PAIR_KEYS = ("pose", "scene")
+
+
+class Rows(Protocol):
+    """Records by number."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int, /) -> tuple[str, Any]: ...
+
+
+def lacking(tasks: Iterable[str], rows: Rows) -> dict[str, list[str]]:
+    """Return what none of a dataset's records holds, by task that needs it; {} where all is there.
+
+    Some records, evenly spaced, are looked at.
+    """
+    step = max(1, len(rows) // _LOOKED_AT)
+    found: set[str] = set()
+    for row in range(0, len(rows), step):
+        where, raw = rows[row]
+        try:
+            record: Mapping[str, Any] = parse_row(raw, where) if isinstance(raw, str) else raw
+        except RecordError:  # told of when it is drawn
+            continue
+        found |= {key for key, value in record.items() if value is not None}
+    missing = {1: [] if found & {"image", "image_path"} else ["image"]}
+    missing[2] = [key for key in _PAIR_KEYS if key not in found]
+    if {"images", "relative_pose"} <= found:
+        missing[2] = []
+    lacks = {name: missing[TASKS[name].images] for name in tasks}
+    return {name: keys for name, keys in lacks.items() if keys}
+
+
+def check_served(tasks: Iterable[str], lacks: Mapping[str, Mapping[str, list[str]]]) -> None:
+    """Refuse tasks that no dataset can serve, and datasets that can serve none.
+
+    Args:
+        tasks: Of the run.
+        lacks: `lacking` of each dataset, by its name.
+
+    Raises:
+        ConfigError: Lists what each dataset lacks.
+    """
+    tasks = list(tasks)
+    unserved = [task for task in tasks if lacks and all(task in own for own in lacks.values())]
+    useless = [name for name, own in lacks.items() if all(task in own for task in tasks)]
+    if not unserved and not useless:
+        return
+    lines = [
+        f"{name} lacks {', '.join(own[task])} for {task}"
+        for name, own in lacks.items()
+        for task in own
+    ]
+    what = (
+        f"no dataset of this run can serve {', '.join(unserved)}"
+        if unserved
+        else f"{', '.join(useless)} can serve none of the tasks"
+    )
+    raise ConfigError(
+        f"depthlm: {what}: {'; '.join(lines)}. Curate data with poses, or take the task or the"
+        " dataset out of the recipe"
+    )

@@ -1,0 +1,107 @@
+"""Scores as plain text in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .scorer import Scorer
+from .scores import Intervals, Metrics, Scores, scorer_of
+
+_RIGHT = ("n", "value", "constant", "unread")
+
+
+INCOMPLETE = "INCOMPLETE"
+
+
+def table_of(scores: Scores, *, complete: bool = True, mean: str = "mean") -> str:
+    """Return one line for each dataset and task; where rows are missing, each line says so.
+
+    Columns: `n` answers, the task's main metric and its value, its 95 % interval, what the best
+    constant answer would have for it, the share of answers that could not be read, further
+    metrics. Where there are several lines a last one, called `mean`, has the mean over datasets
+    and tasks, as `Scores.metrics` takes it.
+
+    Raises:
+        DepthLMError: When there are no rows.
+    """
+    summary = scores.summary()
+    lines: list[tuple[str, ...]] = [
+        ("dataset", "task", "n", "metric", "value", "95 %", "constant", "unread", "also")
+    ]
+    parts = summary["parts"]
+    for part in parts:
+        cells = _cells(part["metrics"], part["intervals"], scorer_of(part["task"]))
+        lines.append((part["dataset"], part["task"], *cells))
+    if len(parts) > 1:
+        tasks = sorted({part["task"] for part in parts})
+        scorer = None if len(tasks) > 1 else scorer_of(tasks[0])
+        cells = _cells(summary["metrics"], summary["intervals"], scorer)
+        lines.append((mean, "mean" if scorer is None else tasks[0], *cells))
+    if len({part["dataset"] for part in parts}) == 1:
+        lines = [line[1:] for line in lines]
+    return aligned(_marked(lines, complete))
+
+
+def slices_of(scores: Scores, *, complete: bool = True) -> str:
+    """Return one line for each slice of each dataset and task, then how answers repeat."""
+    lines: list[tuple[str, ...]] = [
+        ("dataset", "task", "part", "", "n", "metric", "value", "95 %", "unread", "also")
+    ]
+    said = []
+    for part in scores.summary()["parts"]:
+        scorer = scorer_of(part["task"])
+        for name in ("by_distance_m", "by_edge", "read_as"):
+            slices = part.get(name, {})
+            for label in sorted(slices, key=_first_number):
+                found = slices[label]
+                n, *cells, _, unread, also = _cells(found["metrics"], found["intervals"], scorer)
+                head = part["dataset"], part["task"], name, label
+                lines.append((*head, n, *cells, unread, also))
+    for (dataset, task), own in sorted(scores.parts.items()):
+        if own.habits is not None:
+            said.append(f"{dataset}, {task}: {own.habits}")
+    marked = _marked(lines, complete)
+    return "\n".join([*([aligned(marked)] if len(lines) > 1 else []), *said])
+
+
+def _marked(lines: Sequence[tuple[str, ...]], complete: bool) -> list[tuple[str, ...]]:
+    head, *others = lines
+    return [(*head, ""), *((*line, "" if complete else INCOMPLETE) for line in others)]
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells, the first one of their names, as text; without a column of blanks."""
+    columns = list(zip(*lines, strict=True))
+    used = [column for column in columns if any(column[1:])]
+    lines = list(zip(*used, strict=True))
+    numbers = {lines[0].index(name) for name in _RIGHT if name in lines[0]}
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index in numbers else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cells(part: Metrics, intervals: Intervals, scorer: Scorer | None) -> tuple[str, ...]:
+    """Return the cells of a line from `n` on; without a scorer: of several tasks."""
+    main = "score" if scorer is None else scorer.main
+    also = ("delta1",) if scorer is None else scorer.also
+    constant = None if scorer is None else part.get(scorer.constant or "")
+    low, high = intervals.get(main, (None, None))
+    return (
+        str(int(part["n"])),
+        main,
+        f"{part[main]:.3f}",
+        "" if low is None else f"{low:.3f}-{high:.3f}",
+        "" if constant is None else f"{constant:.3f}",
+        f"{part['parse_failure_rate']:.3f}",
+        ", ".join(f"{name} {round(part[name], 4):.4g}" for name in also if name in part),
+    )
+
+
+def _first_number(label: str) -> tuple[float, str]:
+    head = label.partition("-")[0]
+    return (float(head) if head.isdigit() else 0.0), label

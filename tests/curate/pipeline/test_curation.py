@@ -1,0 +1,329 @@
+"""What all curations share: bytes, resuming, refusals, damage, units."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import killed
+from support.curate_checks import FOLDER, assert_labels_the_scene, contents, curate, read_records
+from support.raw.small import write_folder, write_ibims1
+from support.scene import POSES, Pinhole
+
+from depthlm_plugin import DepthSamples
+from depthlm_plugin.cli import main
+from depthlm_plugin.errors import DepthLMError
+
+SMALL = Pinhole(62.0, 61.0, 30.5, 24.0, 64, 48)
+
+
+@pytest.fixture
+def room(tmp_path):
+    """Five small frames as a folder dataset: its root and what they show."""
+    root = tmp_path / "room"
+    return root, write_folder(root, SMALL, [*POSES, POSES[0]])
+
+
+def test_what_is_written(room, tmp_path, capsys):
+    root, truth = room
+    out = tmp_path / "out"
+    counts, _ = curate(capsys, "folder", root, out, *FOLDER, "--name", "desk", "--workers", 1)
+    assert contents(out).keys() == {
+        "dataset_info.json", "desk.jsonl", "desk/README.md", "desk/curation.json", "desk/sheet.png"
+    }  # fmt: skip
+    assert counts["places"]["records"] == str(out / "desk.jsonl")
+    records = read_records(out / "desk.jsonl")
+    assert_labels_the_scene(records, truth, out)
+    assert records[0].keys() == {
+        "image", "intrinsics", "pixel_coords", "depth", "depth_kind", "at_edge", "scene", "source",
+        "id",
+    }  # fmt: skip
+    assert (records[0]["image"], records[0]["source"]) == ("desk/raw/rgb/0000.png", "folder")
+    assert not os.path.isabs((out / "desk" / "raw").readlink())
+    with Image.open(out / "desk" / "sheet.png") as sheet:
+        assert np.asarray(sheet).std() > 10
+    samples = DepthSamples(out / "desk.jsonl", train=False, focal_px=62, size_multiple=1)
+    assert samples[4].image.size == (64, 48)  # found without a media_dir
+
+
+def test_card(room, tmp_path, capsys):
+    root, _ = room
+    curate(capsys, "folder", root, tmp_path / "out", *FOLDER, "--limit", 4, "--seed", 9)
+    card = (tmp_path / "out" / "folder" / "README.md").read_text()
+    depth = np.concatenate([r["depth"] for r in read_records(tmp_path / "out" / "folder.jsonl")])
+    p1, p50, p99 = np.quantile(depth, [0.01, 0.5, 0.99], method="inverted_cdf")
+    shown = card.split("p1 ")[1].split(" (to")[0]
+    found = [float(part.split()[-2]) for part in shown.replace("p1 ", "").split(", ")]
+    np.testing.assert_allclose(found, [p1, p50, p99], rtol=0.01)
+    for text in (
+        "4 records, 400 labelled pixels, 1 scenes",
+        "| Licence | yours to state. |",
+        "| Split here | all, first 4 frames |",
+        "| Labels | Euclidean distance from the camera centre, metres |",
+        "uniform over the valid pixels of a frame, seed 9 |",
+        "| Option depth_scale | `1000.0` |",
+        "| looked at | 4 |",
+    ):
+        assert text in card
+    assert str(tmp_path) not in card
+
+
+def test_workers_and_parts_change_no_byte(room, tmp_path, capsys):
+    root, _ = room
+    killed.run(root, tmp_path / "parts")  # two frames a part
+    options = [*FOLDER, "--points", 20, "--name", "room"]
+    for workers in (1, 2):
+        curate(capsys, "folder", root, tmp_path / str(workers), *options, "--workers", workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "parts")
+
+
+def test_worker_processes(room, tmp_path):
+    from depthlm_plugin.curate.pipeline.curation import Settings
+    from depthlm_plugin.curate.pipeline.curation import curate as run
+
+    root, _ = room
+    for workers in (1, 2):
+        job, output = killed.job_of(root, tmp_path / str(workers))
+        run(job, output, None, Settings(workers=workers, chunk_frames=1))
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+
+def test_seeds_and_names_choose_the_points(room, tmp_path, capsys):
+    root, _ = room
+    seen = {}
+    for name, options in {
+        "a": [], "again": [], "seed": ["--seed", 1], "first": ["--limit", 2], "few": ["--points", 7]
+    }.items():  # fmt: skip
+        out = tmp_path / name
+        curate(capsys, "folder", root, out, *FOLDER, "--workers", 1, *options)
+        seen[name] = [record["pixel_coords"] for record in read_records(out / "folder.jsonl")]
+    assert seen["a"] == seen["again"]
+    assert seen["first"] == seen["a"][:2]  # others change nothing
+    assert all(a != b for a, b in zip(seen["a"], seen["seed"], strict=True))
+    assert [points[:7] for points in seen["a"]] == seen["few"]
+    assert seen["a"][0] != seen["a"][4]  # the same picture under another name
+
+
+def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, tmp_path):
+    root, _ = room
+    out = tmp_path / "out"
+    out.mkdir()
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(Path(killed.__file__).parents[1])
+    result = subprocess.run(
+        [sys.executable, "-W", "error", killed.__file__, str(root), str(out)],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    times = int(result.stdout)
+    assert times > 20
+    expected = contents(out / "whole")
+    for kill_at in range(1, times + 1):
+        assert contents(out / str(kill_at)) == expected, kill_at
+
+
+def test_killed_while_workers_run(room, tmp_path, capsys):
+    root, _ = room
+    many = tmp_path / "many"
+    for folder in ("rgb", "depth"):
+        (many / folder).mkdir(parents=True)
+        for number in range(400):
+            (many / folder / f"{number:04d}.png").symlink_to(root / folder / "0001.png")
+    shutil.copy(root / "intrinsics.json", many)
+    command = [sys.executable, "-m", "depthlm_plugin.cli", "curate", "folder", "--root", str(many)]
+    command += [*FOLDER, "--workers", "2", "--out"]
+    process = subprocess.Popen([*command, str(tmp_path / "out")], stderr=subprocess.DEVNULL)
+    parts = tmp_path / "out" / "folder" / "parts"
+    deadline = time.monotonic() + 60
+    while not list(parts.glob("0*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "folder.jsonl").exists()
+    _, said = curate(capsys, "folder", many, tmp_path / "out", *FOLDER, "--workers", 1)
+    assert "going on: " in said
+    curate(capsys, "folder", many, tmp_path / "whole", *FOLDER, "--workers", 1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_finished_curation_is_left_alone(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    first, _ = curate(capsys, "folder", root, out, *FOLDER)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again, said = curate(capsys, "folder", root, out, *FOLDER)
+    assert again == first
+    assert "is finished already" in said
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_another_configuration_is_refused(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    curate(capsys, "folder", root, out, *FOLDER)
+    before = contents(out)
+    for options, found in (
+        (["--seed", 1], "seed: 0 there, 1 now"),
+        (["--points", 50], "points: 100 there, 50 now"),
+        (["--sampling", "log"], 'sampling: "uniform" there, "log" now'),
+        (["--option", "invalid=65535"], 'options: {"depth_scale"'),
+    ):
+        _, said = curate(capsys, "folder", root, out, *FOLDER, *options, status=1)
+        assert "belongs to another configuration" in said
+        assert found in said
+    shutil.copytree(root, tmp_path / "moved")
+    _, said = curate(capsys, "folder", tmp_path / "moved", out, *FOLDER, status=1)
+    assert "was the raw data moved?" in said
+    assert contents(out) == before
+
+
+def test_what_others_wrote_is_left_alone(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "folder.jsonl").write_text("mine")
+    _, said = curate(capsys, "folder", root, out, *FOLDER, status=1)
+    assert "was not made by depthlm curate" in said
+    assert contents(out) == {"folder.jsonl": b"mine"}
+    (out / "folder.jsonl").unlink()
+    mine = {"other": {"file_name": "o.json"}, "folder": {"depthlm": {"weight": 2}}}
+    (out / "dataset_info.json").write_text(json.dumps(mine))
+    curate(capsys, "folder", root, out, *FOLDER)
+    info = json.loads((out / "dataset_info.json").read_text())
+    assert info["other"] == mine["other"]
+    assert info["folder"]["depthlm"] == {"weight": 2, "depth_kind": "distance"}
+
+
+def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    (out / "room").mkdir(parents=True)
+    job, output = killed.job_of(root, out)
+    with output.parts.opened():
+        tally, _ = job.label(items := list(job.reader.items())[:3])
+        output.parts.write(0, items, tally, [])
+        with pytest.raises(DepthLMError, match="raw data has changed since"):
+            output.parts.read_tally(0, items[:2])
+        with (
+            pytest.raises(DepthLMError, match="being written by another process"),
+            output.parts.opened(),
+        ):
+            pass
+
+
+def test_damaged_frames_are_counted_and_the_rest_is_done(tmp_path, capsys):
+    root, out = tmp_path / "raw", tmp_path / "out"
+    names = ("a_1", "a_2", "a_3", "a_4", "a_5", "a_6", "a_7", "a_8")
+    truth = write_ibims1(root, names, holes=False)
+    whole = (root / "rgb" / "a_1.png").read_bytes()
+    (root / "rgb" / "a_1.png").write_bytes(whole[: len(whole) // 2])
+    (root / "depth" / "a_2.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (root / "calib" / "a_3.txt").write_text("559.6,558.1,361.9\n")
+    (root / "mask_transp" / "a_4.png").unlink()
+    Image.new("RGB", (320, 240)).save(root / "rgb" / "a_5.png")
+    Image.fromarray(np.zeros((480, 640), np.uint16)).save(root / "depth" / "a_6.png")
+    with Image.open(root / "depth" / "a_7.png") as depth:
+        Image.fromarray((np.asarray(depth) >> 8).astype(np.uint8)).save(root / "depth" / "a_7.png")
+    counts, said = curate(capsys, "ibims1", root, out, "--workers", 1, status=1)
+    assert counts["left_out"] == {
+        "bad depth image": 2,
+        "bad file": 1,
+        "missing mask": 1,
+        "no valid depth": 1,
+        "size differs from intrinsics": 1,
+        "unreadable image": 1,
+    }
+    assert "ibims1 a_7: ROOT/depth/a_7.png has 1 channels of 8 bits (Pillow mode L)" in said
+    assert "holds 3 numbers, expected the 4 of fx,fy,cx,cy" in said
+    assert_labels_the_scene(read_records(out / "ibims1.jsonl"), {"a_8": truth["a_8"]}, out)
+    card = (out / "ibims1" / "README.md").read_text()
+    assert "| left out: bad depth image | 2 |" in card
+    assert "- ibims1 a_7: ROOT/depth" in card
+    again, _ = curate(capsys, "ibims1", root, out, status=1)  # finished, and still not all well
+    assert again == counts
+
+
+def test_frames_with_few_valid_points_are_kept_and_counted(room, tmp_path, capsys):
+    root, _ = room
+    path = root / "depth" / "0002.png"
+    with Image.open(path) as image:
+        depth = np.array(image)
+    depth[:40] = depth[41:] = depth[:, 7:] = 0
+    Image.fromarray(depth).save(path)
+    counts, _ = curate(capsys, "folder", root, tmp_path / "out", *FOLDER)
+    assert (counts["records"], counts["points"], counts["short"]) == (5, 407, 1)
+    assert read_records(tmp_path / "out" / "folder.jsonl")[2]["pixel_coords"] == [
+        [x, 40] for x in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "found"),
+    [("1", "the median label of 500 is 4."), ("1000000", "the median label of 500 is 0.0046 m")],
+    ids=["millimetres read as metres", "far too small"],
+)
+def test_an_implausible_unit_is_asked_about(room, tmp_path, capsys, scale, found):
+    root, _ = room
+    out = tmp_path / "out"
+    options = ["--option", f"depth_scale={scale}", "--option", "depth_kind=z", "--workers", 1]
+    _, said = curate(capsys, "folder", root, out, *options, status=1)
+    assert "the unit looks wrong" in said
+    assert "--confirm-unit" in said
+    assert f"correct --option depth_scale={float(scale):g}, which is 1000 (median 4." in said
+    assert found in said
+    assert contents(out) == {}
+    curate(capsys, "folder", root, out, *options, "--confirm-unit")
+    median = np.median([r["depth"] for r in read_records(out / "folder.jsonl")])
+    assert median == pytest.approx(4590 / float(scale), rel=0.02)
+    # The right unit is another configuration.
+    _, said = curate(capsys, "folder", root, out, *FOLDER, status=1)
+    assert "another configuration" in said
+
+
+def test_a_full_disk_leaves_nothing_that_looks_whole(room, tmp_path):
+    root, _ = room
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
+        "from depthlm_plugin.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = ["curate", "folder", "--root", str(root), "--out", str(tmp_path / "out"), *FOLDER]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *command, "--workers", "1"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "cannot write" in result.stderr
+    assert "make room" in result.stderr
+    assert contents(tmp_path / "out").keys() == {"folder/curation.json", "folder/parts/lock"}
+    assert main([*command, "--workers", "1"]) == 0
+    assert len(read_records(tmp_path / "out" / "folder.jsonl")) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--points", 0], "--points must be 1 or more"),
+        (["--workers", 0], "--workers must be 1 or more"),
+        (["--limit", 0], "--limit must be 1 or more"),
+        (["--sampling", "logs"], "did you mean 'log'"),
+        (["--compat", "offical"], "--compat is official or left out"),
+        (["--name", "a/b"], "--name is a plain name"),
+    ],
+)
+def test_bad_arguments(room, tmp_path, capsys, options, found):
+    _, said = curate(capsys, "folder", room[0], tmp_path / "out", *FOLDER, *options, status=1)
+    assert found in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_asked_for(capsys):
+    assert main(["curate", "ibims1"]) == 1
+    assert "expected DATASET --root RAW --out OUT, or --list" in capsys.readouterr().err

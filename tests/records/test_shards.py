@@ -1,0 +1,310 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from depthlm_plugin import DepthSamples
+from depthlm_plugin.errors import ConfigError, DepthLMError
+from depthlm_plugin.records.record import parse_row, read_rows
+from depthlm_plugin.records.rows import open_rows
+from depthlm_plugin.records.shard_packing import pack_numbers, unpack_numbers
+from depthlm_plugin.records.shard_writer import write_shards
+
+integers = st.integers(-(2**70), 2**70) | st.integers(0, 2**16)
+rounded = st.integers(0, 10**8).map(lambda thousandths: thousandths / 1000)
+floats = st.floats(allow_nan=False) | st.floats(width=32, allow_nan=False) | rounded
+numbers = integers | floats
+scalars = st.none() | st.booleans() | numbers | st.text() | st.just("\ud800")
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner)
+)
+pairs = st.lists(st.lists(integers, min_size=2, max_size=2)) | st.lists(
+    st.lists(floats, min_size=2, max_size=2)
+)
+numeric = st.lists(floats) | st.lists(integers) | st.lists(numbers)
+records = st.fixed_dictionaries(
+    {},
+    optional={
+        "image": st.text() | values,
+        "pixel_coords": pairs | values,
+        "depth": numeric | values,
+        "intrinsics": numeric | st.lists(numeric) | values,
+        "pose": st.lists(st.lists(floats, min_size=4, max_size=4)) | values,
+        "depth_kind": st.sampled_from(["z", "distance", None]),
+        "timestamp": scalars,
+        "scene": scalars,
+        "extra": values,
+        "timestamp_integer": values,
+        "weather": values,
+    },
+)
+
+
+def typed(value):
+    """The value with every type and sign told, so that 1, 1.0, True and -0.0 differ."""
+    if isinstance(value, dict):
+        return {key: typed(inner) for key, inner in value.items()}
+    return (
+        [typed(inner) for inner in value] if isinstance(value, list) else (type(value), repr(value))
+    )
+
+
+def is_mixed(value):
+    kinds = {type(number) for row in value for number in (row if isinstance(row, list) else [row])}
+    return {int, float} <= kinds
+
+
+@given(st.lists(records, min_size=1, max_size=8), st.integers(1, 4), st.integers(1, 4))
+@example([{}], 1, 1)
+@example([{"depth": [True]}, {"depth": [2**53 + 1, 0.5]}, {"depth": [[]]}, {"depth": []}], 9, 2)
+@example([{"pixel_coords": [[1, 2]]}, {"pixel_coords": [[1.5, 2.0]]}, {"pixel_coords": []}], 9, 9)
+def test_every_record_comes_back_equal(given_records, rows_per_shard, rows_per_group):
+    # What JSON text itself cannot carry is none of the shards' business.
+    given_records = json.loads(json.dumps(given_records))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "shards")
+        sizes = {"rows_per_shard": rows_per_shard, "rows_per_group": rows_per_group}
+        write_shards(given_records, path, **sizes)
+        rows = open_rows(path)
+        found = [rows[row] for row in range(len(rows))]
+        assert [raw for _, raw in found] == given_records
+        assert [where for where, _ in found] == [
+            f"{row // rows_per_shard:05d}.parquet row {row % rows_per_shard}"
+            for row in range(len(given_records))
+        ]
+        assert [(where, parse_row(text, where)) for where, text in read_rows(path)] == found
+
+
+@given(numeric | pairs)
+def test_packed_numbers_keep_types_and_signs(value):
+    packed = pack_numbers(value)
+    if packed is None:
+        flat = np.ravel(np.array(value, dtype=object)).tolist()
+        assert any(isinstance(number, int) and abs(number) > 2**53 for number in flat)
+    elif is_mixed(value):
+        assert unpack_numbers(packed) == value
+    else:
+        assert typed(unpack_numbers(packed)) == typed(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "bytes_each"),
+    [
+        ([[0, 65535], [3, 4]], 2),
+        ([0, 65536], 8),
+        ([2.35, 65.535], 2),  # millimetres
+        ([2.35, 65.536], 4),
+        ([0.1 + 0.2, 1.0], 8),
+        ([float(np.float32(2.3517)), 1.0], 4),
+        ([math.nan, 1.0], 4),
+        ([-0.0, 1.0], 4),
+    ],
+)
+def test_numbers_take_the_fewest_bytes_that_lose_nothing(value, bytes_each):
+    packed = pack_numbers(value)
+    assert len(packed) == 2 + bytes_each * np.size(value)
+    assert typed(unpack_numbers(packed)) == typed(value)
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, "a", [None], ["1"], [True], [[]], [[1], 2], [[1], [2, 3]]]
+)
+def test_what_is_no_list_of_numbers_is_not_packed(value):
+    assert pack_numbers(value) is None
+
+
+def test_nan_and_infinity_survive(tmp_path):
+    write_shards([{"depth": [math.nan, math.inf, -math.inf], "a": math.nan}], str(tmp_path / "s"))
+    _, raw = open_rows(tmp_path / "s")[0]
+    assert str(raw) == str({"depth": [math.nan, math.inf, -math.inf], "a": math.nan})
+
+
+def test_columns_that_no_row_needs_are_left_out(tmp_path, make_record):
+    rows = [make_record(), make_record(), make_record(pose=[1.0] * 16)]
+    write_shards(rows, str(tmp_path / "s"), rows_per_shard=2)
+    names = [pyarrow.parquet.read_schema(tmp_path / "s" / f"0000{i}.parquet").names for i in (0, 1)]
+    common = ["image", "intrinsics", "pixel_coords", "depth"]
+    assert names == [[*common, "depth_kind"], [*common, "pose", "depth_kind"]]
+
+
+def test_long_records_make_shorter_shards(tmp_path):
+    write_shards([{"note": "x" * 40_000_000}] * 6, str(tmp_path / "s"))
+    index = json.loads((tmp_path / "s" / "shards.json").read_text())
+    assert [shard["rows"] for shard in index["shards"]] == [4, 2]  # 128 MiB and over
+
+
+def test_shards_are_records_like_any_other(record_folder, make_record):
+    path = record_folder([make_record(), make_record(depth=[1, 2.5, 3])])
+    write_shards((parse_row(text, at) for at, text in read_rows(path)), str(path.parent / "s"))
+    options = {"name": "r", "media_dir": path.parent, "points_per_record": "all"}
+    [expected, found] = [DepthSamples(file, **options) for file in (path, path.parent / "s")]
+    assert [sample.view for sample in found] == [sample.view for sample in expected]
+    alone = DepthSamples(path.parent / "s" / "00000.parquet", **options)
+    assert [sample.target for sample in alone] == [sample.target for sample in expected]
+
+
+@pytest.fixture
+def folder(tmp_path, make_record):
+    """A finished folder: two shards of three rows."""
+    path = tmp_path / "shards"
+    write_shards([make_record(scene=f"s{i}") for i in range(6)], str(path), rows_per_shard=3)
+    return path
+
+
+def without_a_row(path):
+    table = pyarrow.parquet.read_table(path)
+    pyarrow.parquet.write_table(table.slice(1), path)
+
+
+def without_a_column(path):
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).drop_columns("scene"), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (Path.unlink, "cannot be found .* with 3 rows"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), r"says bytes (\d+), found \d+"),
+        (lambda path: path.write_bytes(b""), r"says bytes \d+, found 0"),
+        (lambda path: path.write_bytes(bytes(path.stat().st_size)), "cannot be read after row 0"),
+    ],
+    ids=["missing", "cut off", "empty", "zeros"],
+)
+def test_a_damaged_shard_is_named_when_it_is_needed(folder, change, found):
+    change(folder / "00001.parquet")
+    rows = open_rows(folder)  # reads the index only
+    assert len(rows) == 6
+    assert rows[2][1]["scene"] == "s2"
+    with pytest.raises(DepthLMError, match=rf"00001.parquet .*{found}"):
+        rows[3]
+    with pytest.raises(DepthLMError, match=rf"00001.parquet .*{found}"):
+        list(read_rows(folder))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (without_a_row, "the index of its folder says rows 3, found 2"),
+        (
+            without_a_column,
+            "the index of its folder says columns image:string;.*scene:string, found",
+        ),
+    ],
+)
+def test_another_shard_of_the_same_length_is_noticed(folder, change, found):
+    shard = folder / "00001.parquet"
+    change(shard)
+    index = json.loads((folder / "shards.json").read_text())
+    index["shards"][1]["bytes"] = shard.stat().st_size
+    (folder / "shards.json").write_text(json.dumps(index))
+    with pytest.raises(DepthLMError, match=f"00001.parquet was cut off or changed: {found}"):
+        open_rows(folder)[5]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "has the format None, expected 1"),
+        ('{"format": 2}', "has the format 2, expected 1"),
+        ('{"format": 1, "rows": 3}', "is damaged"),
+        ('{"format": 1, "rows": 3, "shards": []}', "do not add up to 3 rows"),
+        (
+            '{"format": 1, "rows": 1, "shards":'
+            ' [{"file": "../a.parquet", "rows": 1, "bytes": 1, "schema": ""}]}',
+            "a shard lies outside the folder",
+        ),
+    ],
+)
+def test_a_damaged_index_is_refused(folder, text, found):
+    (folder / "shards.json").write_text(text)
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=f"shards.json.*{found}"):
+            read(folder)
+
+
+def test_a_finished_folder_is_replaced_only_when_asked(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(ConfigError, match=r"is a finished folder of shards; .*--overwrite"):
+        write_shards([{"scene": "new"}], str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    write_shards([{"scene": "new"}], str(folder), overwrite=True)
+    assert list(open_rows(folder)) == [("00000.parquet row 0", {"scene": "new"})]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
+    (tmp_path / "photo.png").write_bytes(b"dear")
+    with pytest.raises(ConfigError, match="is there and is no folder of shards"):
+        write_shards([{}], str(tmp_path), overwrite=overwrite)
+    assert (tmp_path / "photo.png").read_bytes() == b"dear"
+
+
+@pytest.mark.parametrize("wrong", [{"rows_per_shard": 0}, {"rows_per_group": 0}])
+def test_sizes_below_one_are_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError, match="must be 1 or more"):
+        write_shards([{}], str(tmp_path / "s"), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "found"),
+    [
+        ([], DepthLMError, "there is no record to write"),
+        ([{}, {"a": {1, 2}}], DepthLMError, r"record 1 \(from 0\) holds under one of \['a'\]"),
+        ((1 // (3 - row) for row in range(9)), ZeroDivisionError, "division"),
+    ],
+    ids=["nothing", "no JSON", "the reader fails"],
+)
+def test_a_failure_leaves_nothing_behind(tmp_path, rows, error, found):
+    rows = ({"row": row} if isinstance(row, int) else row for row in rows)
+    with pytest.raises(error, match=found):
+        write_shards(rows, str(tmp_path / "s"), rows_per_shard=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that has written two shards of `tmp_path/s` and waits for the third record."""
+    code = (
+        "import sys, time\nfrom depthlm_plugin.records.shard_writer import write_shards\n"
+        "def rows():\n yield {'row': 0}\n yield {'row': 1}\n print('waits', flush=True)\n"
+        " time.sleep(600)\n"
+        "write_shards(rows(), sys.argv[1], rows_per_shard=1)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waits\n"
+        yield process
+        process.kill()
+
+
+def test_unfinished_shards_are_no_records(tmp_path, writer):
+    partial = tmp_path / "s.partial"
+    assert (partial / "00001.parquet").exists()
+    assert not (tmp_path / "s").exists()
+    with pytest.raises(DepthLMError, match=r"s.partial is being written by another process"):
+        write_shards([{}], str(tmp_path / "s"))
+    for kill in (False, True):
+        if kill:
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+        for read in (open_rows, lambda path: next(read_rows(path))):
+            with pytest.raises(DepthLMError, match=r"s.partial is an unfinished folder of shards"):
+                read(partial)
+            with pytest.raises(DepthLMError, match="s does not exist"):
+                read(tmp_path / "s")
+    summary = write_shards([{"row": "new"}], str(tmp_path / "s"))
+    assert summary.removed_unfinished
+    assert list(open_rows(tmp_path / "s")) == [("00000.parquet row 0", {"row": "new"})]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
