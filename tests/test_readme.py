@@ -1,10 +1,11 @@
-"""The README tells the truth: its examples run, its tables are those of the code."""
+"""The documentation tells the truth: commands are accepted, examples run, tables are the code's."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +17,87 @@ from depthlm_plugin.cli import _parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.tasks import TASKS, Asked
+from depthlm_plugin.views.markers import MARKERS
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FOLDERS = (".", "templates", "recipes", "depthlm_plugin/*")
+DOCS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for folder in FOLDERS
+    for path in sorted(ROOT.glob(f"{folder}/*.md"))
+}
+RECORDS, TEMPLATES = "depthlm_plugin/records/README.md", "templates/README.md"
+SCORING, RECIPES = "depthlm_plugin/scoring/README.md", "recipes/README.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(doc: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", DOCS[doc], re.DOTALL)
 
 
-def shell_commands() -> list[str]:
-    """The indented command lines, without their comments."""
-    lines = re.findall(r"^    (depthlm .*|llamafactory-cli .*)$", README, re.MULTILINE)
-    return [line.partition("  #")[0].strip() for line in lines]
+def shell_commands() -> list[tuple[str, str]]:
+    """The indented command lines of every document, without their comments."""
+    found = []
+    for doc, text in DOCS.items():
+        lines = re.findall(r"^    ((?:depthlm|llamafactory-cli) .*)$", text, re.MULTILINE)
+        found += [(doc, line.partition("  #")[0].strip()) for line in lines]
+    return found
 
 
-@pytest.mark.parametrize("command", [c for c in shell_commands() if c.startswith("depthlm")])
-def test_depthlm_commands_are_accepted(command: str) -> None:
-    _parser().parse_args(shlex.split(command)[1:])
+COMMANDS = shell_commands()
+OURS = [(doc, command) for doc, command in COMMANDS if command.startswith("depthlm")]
+THEIRS = [command for _, command in COMMANDS if " train " in command]
 
 
-@pytest.mark.parametrize("command", [c for c in shell_commands() if " train " in c])
+@pytest.mark.parametrize(("doc", "command"), OURS, ids=lambda text: text[:60])
+def test_depthlm_commands_are_accepted(doc: str, command: str) -> None:
+    _parser().parse_args(shlex.split(command.partition(" > ")[0])[1:])
+
+
+@pytest.mark.parametrize("command", THEIRS)
 def test_recipes_named_in_commands_exist(command: str) -> None:
-    assert (ROOT / shlex.split(command)[2]).is_file()
+    recipe = shlex.split(command)[2]
+    assert recipe == "my_recipe.yaml" or (ROOT / recipe).is_file()
+
+
+@cache
+def anchors(doc: str) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", DOCS[doc], re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("doc", DOCS)
+def test_links_lead_somewhere(doc: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", DOCS[doc]):
+        if "://" in link:
+            continue
+        place, _, anchor = link.partition("#")
+        target = (ROOT / doc).parent / place if place else ROOT / doc
+        assert target.exists(), link
+        name = target.resolve().relative_to(ROOT).as_posix()
+        assert not anchor or anchor in anchors(name), link
+
+
+def test_the_first_page_is_for_newcomers() -> None:
+    assert len(DOCS["README.md"].splitlines()) <= 170
+
+
+@pytest.mark.parametrize("doc", sorted(DOCS.keys() - {"README.md", "CHANGELOG.md"}))
+def test_every_page_can_be_reached_from_the_first(doc: str) -> None:
+    assert f"({doc}" in DOCS["README.md"] or any(
+        f"({Path(doc).name}" in text or f"/{Path(doc).name}" in text
+        for other, text in DOCS.items()
+        if other != doc and Path(other).parent == Path(doc).parent
+    )
 
 
 def test_the_recipe_table_lists_every_recipe() -> None:
-    table = re.findall(r"^\| `((?:depthlm|vlm3)_\w+)` \|", README, re.MULTILINE)
+    table = re.findall(r"^\| `((?:depthlm|vlm3)_\w+)` \|", DOCS[RECIPES], re.MULTILINE)
     assert sorted(table) == sorted(path.stem for path in (ROOT / "recipes").rglob("*.yaml"))
 
 
 def test_the_block_table_is_the_config() -> None:
-    section = README.partition("### The depthlm block")[2].partition("## Evaluation")[0]
+    section = DOCS[RECIPES].partition("## The depthlm block")[2].partition("\n## ")[0]
     table = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
     assert list(table) == CONFIG_KEYS
     for key, text in table.items():
@@ -56,14 +106,19 @@ def test_the_block_table_is_the_config() -> None:
         assert shown == (list(default) if isinstance(default, tuple) else default), key
 
 
+def test_the_block_table_names_every_marker() -> None:
+    [row] = re.findall(r"^\| `marker` \|.*$", DOCS[RECIPES], re.MULTILINE)
+    assert MARKERS.keys() == set(re.findall(r"`(\w+)`", row)) - {"marker"}
+
+
 def test_the_task_table_lists_every_task() -> None:
-    section = README.partition("## Tasks")[2].partition("## Large data")[0]
+    section = DOCS[TEMPLATES].partition("## Tasks")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == TASKS.keys()
 
 
 def test_the_template_example_is_a_template(tmp_path: Path) -> None:
     path = tmp_path / "depth.yaml"
-    [example] = blocks("yaml")
+    [example, *_] = blocks(TEMPLATES, "yaml")
     path.write_text(example, encoding="utf-8")
     template = load_template("depth", str(path))
     assert len(template.questions) == 2
@@ -71,13 +126,15 @@ def test_the_template_example_is_a_template(tmp_path: Path) -> None:
     assert told == "<think> Der Punkt ist etwa 2.35 m entfernt. </think> <answer> 2.35 </answer>"
 
 
-def test_the_python_example_runs_on_the_json_example(tmp_path: Path, run_python) -> None:
-    record, info = map(json.loads, blocks("json"))
+@pytest.mark.parametrize("doc", ["README.md", RECORDS])
+def test_the_python_example_runs_on_the_json_example(doc: str, tmp_path: Path, run_python) -> None:
+    record, info = map(json.loads, blocks(doc, "json"))
     assert {entry["formatting"] for entry in info.values()} == {"depthlm"}
     (tmp_path / "data" / "rgb").mkdir(parents=True)
     Image.new("RGB", (640, 480)).save(tmp_path / "data" / record["image"])
     (tmp_path / "data" / "train.jsonl").write_text(json.dumps(record), encoding="utf-8")
-    example, rewards = blocks("python")
+    [example] = blocks(doc, "python")
+    [rewards] = blocks(SCORING, "python")
     rewards, trainer, _ = rewards.partition("trainer = GRPOTrainer(")  # tests/host runs that
     assert trainer
     check = (
