@@ -1,19 +1,19 @@
-import importlib.util
 import inspect
 import math
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.answers import score
 
 from depthlm_plugin import DepthSamples, rewards
 from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.language.reading import read_answer
 from depthlm_plugin.language.templates import load_template
-from depthlm_plugin.scoring import ratio as metrics
+from depthlm_plugin.scoring.prediction import cell_of
+from depthlm_plugin.tasks import TASKS, Asked
 
 RATIO = {"delta1": rewards.delta1, "l1": rewards.negative_l1, "abs_rel": rewards.negative_abs_rel}
 LOWEST = {"delta1": 0.0, "l1": -100.0, "abs_rel": -10.0}
@@ -63,7 +63,7 @@ def test_rewards_of_an_answer(text, delta1, l1, abs_rel):
 @given(st.lists(st.tuples(st.floats(0.01, 20), st.floats(0.5, 20)), min_size=1, max_size=20))
 def test_rewards_are_the_metrics_of_evaluation(pairs):
     answers, targets = zip(*pairs, strict=True)
-    found = metrics.score(answers, targets)
+    found = score(answers, targets)
     mean = {
         name: np.mean(function([repr(answer) for answer in answers], target=targets))
         for name, function in RATIO.items()
@@ -233,7 +233,35 @@ def test_typos_are_errors(columns, message):
         rewards.delta1(["2"], target=[2.0], **columns)
 
 
-# --- the calls of each framework, with all that it passes
+@pytest.mark.parametrize("task", TASKS)
+def test_the_truth_has_the_highest_reward_of_each_that_its_kind_states(task):
+    template, truth = load_template(task, "plain"), TASKS[task].example
+    words = dict.fromkeys(TASKS[task].words, "forward")
+    text = template.tell(Asked(truth, dict.fromkeys(TASKS[task].given, 3.0), words=words))
+    columns = {"target": [truth, cell_of(truth), text], "task": [task] * 3, "style": ["plain"] * 3}
+    for name, rule in TASKS[task].kind.rewards.items():
+        function = rewards.reward_function(name)
+        assert function.__name__ == name
+        assert function([text, text, "?"], **columns) == [
+            rule(truth, truth),
+            rule(truth, truth),
+            rule(None, truth),
+        ]
+
+
+def test_unknown_rewards_are_errors():
+    with pytest.raises(ConfigError, match="unknown reward 'delta2'; did you mean 'delta1'"):
+        rewards.reward_function("delta2")
+
+
+@pytest.mark.parametrize("truth", [{"depth": 2.0}, {}, {"value": True}, {"value": -2.0}], ids=str)
+def test_a_truth_by_placeholder_is_a_number_above_0_too(truth):
+    assert rewards.negative_l1(["2.5"], target=[{"value": 2.0}]) == [-0.5]
+    with pytest.raises(RecordError, match=r"sample 0: its target is {.* a number of m above 0"):
+        rewards.negative_l1(["2.5"], target=[truth])
+
+
+# --- the calls of ms-swift, with all that it passes
 
 
 def test_ms_swift_calls_what_its_registry_makes():
@@ -256,72 +284,6 @@ def test_ms_swift_calls_what_its_registry_makes():
         solution=["<answer> 2.00 </answer>", "2.00"],
     )
     assert found == [1.0, 0.0]
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Load a function from a user's one-line file, as EasyR1 and verl do."""
-
-    def get(name, **keywords):
-        path = tmp_path / "reward.py"
-        path.write_text(f"from depthlm_plugin.rewards import {name}\n")
-        spec = importlib.util.spec_from_file_location("custom_reward_fn", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return partial(getattr(module, name), **keywords)
-
-    return get
-
-
-def easyr1_input(response, ground_truth):
-    return {"response": response, "response_length": 3, "ground_truth": ground_truth}
-
-
-def test_easyr1_calls_with_a_batch(load):
-    score = load("easyr1_score", reward="negative_abs_rel", style="plain")
-    scores = score([easyr1_input("2.5", 2.0), easyr1_input("far", "2.00")])
-    assert scores == [
-        {"overall": -0.25, "delta1": 0.0, "negative_l1": -0.5, "negative_abs_rel": -0.25},
-        {"overall": -10.0, "delta1": 0.0, "negative_l1": -100.0, "negative_abs_rel": -10.0},
-    ]
-
-
-def test_easyr1_calls_with_one_object_or_with_texts(load):
-    score = load("easyr1_score")
-    expected = {"overall": 1.0, "delta1": 1.0, "negative_l1": -0.25, "negative_abs_rel": -0.125}
-    assert score(easyr1_input("2.25", "2.00")) == score("2.25", "2.00") == expected
-
-
-def test_easyr1_trains_on_the_accuracy_of_choices(load):
-    score = load("easyr1_score", task="depth_order")
-    assert score([easyr1_input("1", "1")]) == [{"overall": 1.0, "accuracy": 1.0}]
-
-
-def test_easyr1_says_which_of_a_batch_has_no_truth(load):
-    with pytest.raises(RecordError, match="sample 1: its ground_truth is 'far'"):
-        load("easyr1_score")([easyr1_input("1", "1"), easyr1_input("1", "far")])
-
-
-def test_verl_calls_with_one_answer(load):
-    asked = {"data_source": "room", "ground_truth": "2.00", "extra_info": {"index": 0}}
-    assert load("verl_score")(solution_str="<answer> 2.1 </answer>", **asked) == 1.0
-    assert load("verl_score", reward="negative_l1")(solution_str="far", **asked) == -100.0
-
-
-@pytest.mark.parametrize(
-    ("keywords", "message"),
-    [
-        ({"reward": "delta2"}, "no reward 'delta2'; did you mean 'delta1'"),
-        ({"reward": "accuracy"}, "task 'depth' has no reward 'accuracy'"),
-        ({"task": "relative_pose"}, "task 'relative_pose' has no reward"),
-        ({"task": "dept"}, "did you mean 'depth'"),
-        ({"style": "plan"}, "did you mean 'plain'"),
-    ],
-    ids=str,
-)
-def test_wrong_settings_of_easyr1_are_errors(load, keywords, message):
-    with pytest.raises(ConfigError, match=message):
-        load("easyr1_score", **keywords)(easyr1_input("2", "2"))
 
 
 # --- the dataset for TRL

@@ -16,7 +16,7 @@ from ..config.block import DepthLMConfig, saved_template
 from ..errors import ConfigError, DepthLMError
 from ..host.cli_process import train
 from ..resources import data_folder
-from ..scoring.prediction import SIDECAR, write_sidecar
+from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from ..scoring.published import SETS
 from ..scoring.scores import Scores, finite
 from .progress import QUESTIONS, RUN, Answers
@@ -125,7 +125,7 @@ class Bench:
         folder = self.out / QUESTIONS
         folder.mkdir(parents=True, exist_ok=True)
         for number, part in enumerate(parts_of(drawn_records(one, counts, drawn, self.data))):
-            write_sidecar(folder / f"{one.name}.{number:04d}.jsonl", part)
+            write_jsonl_atomically(folder / f"{one.name}.{number:04d}.jsonl", part)
         return {
             "dataset": one.dataset,
             "records": str(one.records),
@@ -190,14 +190,14 @@ class Bench:
         scores = Scores()
         answered = dict.fromkeys(plan["sets"], 0)
 
-        def rows() -> Iterator[dict[str, Any]]:
+        def rows() -> Iterator[PredictionRow]:
             for name in answered:
                 for row in answers.merged(name):
                     answered[name] += 1
                     scores.add(row)
                     yield row
 
-        write_sidecar(self.out / SIDECAR, rows())
+        write_jsonl_atomically(self.out / SIDECAR, rows())
         for name, count in answered.items():
             own = plan["sets"][name]
             # A mark that would cross the picture's border cannot be drawn.

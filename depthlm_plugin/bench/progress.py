@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from ..scoring.prediction import SIDECAR, write_sidecar
+from ..scoring.files import read_predictions
+from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from .questions import original
 
 QUESTIONS, ANSWERS, RUN = "questions", "answers", "run"
@@ -45,36 +45,35 @@ class Answers:
         if version == self._harvested:
             return
         self._harvested = version
-        by_part: dict[str, list[dict[str, Any]]] = {}
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                by_part.setdefault(row["dataset"], []).append(row)
+        by_part: dict[str, list[PredictionRow]] = {}
+        for row in read_predictions(path):
+            by_part.setdefault(row["dataset"], []).append(row)
         for name, rows in by_part.items():
             if len(rows) == rows[0]["of"] and not self._answers(name).is_file():
                 self._keep(name, rows)
 
-    def merged(self, name: str) -> Iterator[dict[str, Any]]:
+    def merged(self, name: str) -> Iterator[PredictionRow]:
         """Yield the rows of one set, which say how many there are."""
         paths = [self._answers(part) for part in self.parts() if part.rpartition(".")[0] == name]
         finished = [path for path in paths if path.is_file()]
         total = sum(_lines(path) for path in finished)
         for path in finished:
-            with path.open(encoding="utf-8") as lines:
-                for line in lines:
-                    yield json.loads(line) | {"of": total}
+            for row in read_predictions(path):
+                yield {**row, "of": total}
 
     def _answers(self, name: str) -> Path:
         return self._out / ANSWERS / f"{name}.jsonl"
 
-    def _keep(self, name: str, rows: list[dict[str, Any]]) -> None:
+    def _keep(self, name: str, rows: list[PredictionRow]) -> None:
         with (self._out / QUESTIONS / f"{name}.jsonl").open(encoding="utf-8") as lines:
             records = [json.loads(line) for line in lines]
         for row in rows:
-            row["row"], row["point"] = original(records[row["row"]], row["point"])
+            point = row["point"]
+            assert point is not None  # only points are drawn
+            row["row"], row["point"] = original(records[row["row"]], point)
             row["dataset"] = name.rpartition(".")[0]
         self._answers(name).parent.mkdir(exist_ok=True)
-        write_sidecar(self._answers(name), rows)
+        write_jsonl_atomically(self._answers(name), rows)
 
 
 def _lines(path: Path) -> int:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..errors import DepthLMError
 from ..host.cli_process import train
+from ..scoring.files import read_predictions
 from ..scoring.prediction import SIDECAR
 from .scenes import CROP_PX, FOCAL_PX, write_scenes
 from .sheet import prediction_sheet
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     before, after = (_results(out / name) for name in ("before", "after"))
     predictions = out / "after" / SIDECAR
-    rows = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+    rows = list(read_predictions(predictions))
     prediction_sheet(rows, out / "data", FOCAL_PX, CROP_PX).save(out / "predictions.png")
     print(_table(before, after))
     minutes = (time.monotonic() - started) / 60

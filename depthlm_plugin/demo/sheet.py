@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from ..pictures.sheet import Sheet, Tile, fitted
 from ..sampling.dataset import DepthSamples
-from ..scoring.ratio import THRESHOLD
+from ..scoring.prediction import PredictionRow
+from ..scoring.scores import score_rows
 
 _SHEET = Sheet(columns=4, picture_wh=(252, 252), lines=2, text_px=16)
 
 
 def prediction_sheet(
-    rows: Sequence[dict[str, Any]], data: Path, focal_px: float, crop_px: int, tiles: int = 12
+    rows: Sequence[PredictionRow], data: Path, focal_px: float, crop_px: int, tiles: int = 12
 ) -> Image.Image:
     """Return a picture of evenly chosen sidecar rows, right answers in green, wrong ones in red.
 
@@ -41,11 +41,6 @@ def prediction_sheet(
     for row in chosen:
         picture = fitted(by_point[row["row"], row["point"]].image, _SHEET.picture_wh)
         answer = "no answer" if row["value"] is None else f"answer {row['value']:.2f} m"
-        colour = "#1a7f37" if _right(row) else "#cf222e"
+        colour = "#1a7f37" if score_rows([row])["delta1"] else "#cf222e"
         shown.append(Tile(picture, ((answer, colour), (f"true {row['target']:.2f} m", "black"))))
     return _SHEET.draw(shown)
-
-
-def _right(row: dict[str, Any]) -> bool:
-    value, target = row["value"], row["target"]
-    return value is not None and max(value / target, target / value) < THRESHOLD

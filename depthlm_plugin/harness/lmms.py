@@ -10,14 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
 from ..language.templates import is_path
 from ..sampling.sample import Question, Sample
-from ..scoring.prediction import Prediction
-from ..scoring.scorer import SCORERS
+from ..scoring.prediction import Prediction, PredictionRow, cell_of
 from ..scoring.scores import score_rows
 from ..tasks import TASKS
 
@@ -26,8 +25,6 @@ REQUEST_FAILURES = "request_failure_rate"
 # lmms-eval puts [LMMS_EVAL_REQUEST_FAILED after 5 retries] ... or [LMMS_EVAL_BUDGET_EXCEEDED] where
 # an answer should be; the numbers in there are nobody's answer.
 _NO_ANSWER = "[LMMS_EVAL_"
-_AGGREGATED = ("task", "value", "target")
-_NOT_COMPARED = ("n", "constant_m")  # counts and constants, which have no better or worse
 
 
 def doc_of(sample: Sample, pictures: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +44,7 @@ def doc_of(sample: Sample, pictures: Sequence[str]) -> dict[str, Any]:
         own = replace(own, prompt=TEMPLATES)
     said, answer = sample.turns[0]
     known = ("dataset", "row", "point", "image", "pixel", "target", "unit", "task", "prompt")
-    row = Prediction(sample.question, "").to_row() | {"prompt": own.prompt}
+    row: Mapping[str, Any] = {**Prediction(sample.question, "").to_row(), "prompt": own.prompt}
     return {
         **{name: row[name] for name in known if row[name] is not None},
         "question": said,
@@ -90,8 +87,8 @@ def measured(doc: Mapping[str, Any], text: str, folder: Path) -> dict[str, Any]:
     row = Prediction(question, "" if failed else text).to_row()
     if failed:
         row["reason"] = "request failed"
-    main = _main(question.task)
-    kept = {name: row[name] for name in _AGGREGATED}
+    main = TASKS[question.task].kind.main
+    kept = {"task": row["task"], "value": row["value"], "target": row["target"]}
     items: dict[str, Any] = {
         metric: {"metric": metric, **kept} for metric in metrics_of(question.task)
     }
@@ -101,19 +98,20 @@ def measured(doc: Mapping[str, Any], text: str, folder: Path) -> dict[str, Any]:
 
 def aggregate(items: Sequence[Mapping[str, Any]]) -> float:
     """Return a metric of all answers of a task; NaN where none could be read and it needs that."""
-    rows = [{"dataset": "", **item} for item in items]
+    rows = [cast(PredictionRow, {"dataset": "", **item}) for item in items]
     return float(score_rows(rows).get(items[0]["metric"], math.nan))
 
 
 def metrics_of(task: str) -> dict[str, bool]:
     """Return the names of a task's metrics, and of each whether more is better."""
-    example = TASKS[task].example
-    value = next(iter(example.values())) if len(example) == 1 else dict(example)
-    row = {"dataset": "", "task": task, "unit": TASKS[task].unit, "image": ""}
-    right = score_rows([row | {"value": value, "target": value}])
+    value, unit = cell_of(TASKS[task].example), TASKS[task].unit
+    right: PredictionRow = {
+        "dataset": "", "task": task, "unit": unit, "image": "", "value": value, "target": value
+    }  # fmt: skip
+    not_compared = ("n", *TASKS[task].kind.not_averaged)
     # Of a right answer errors are about 0, and shares are about 1.
-    return {name: one > 0.5 for name, one in right.items() if name not in _NOT_COMPARED}
-
-
-def _main(task: str) -> str:
-    return SCORERS[TASKS[task].scoring].main
+    return {
+        name: number > 0.5
+        for name, number in score_rows([right]).items()
+        if name not in not_compared
+    }

@@ -26,6 +26,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from ..errors import ConfigError
 from ..sampling.sample import Question
 from ..sampling.subset import fair_subset
+from ..scoring.prediction import PredictionRow
 from ..scoring.scores import Scores, score_rows
 from ..views.view import window_size
 from .open_views import views_as
@@ -127,7 +128,7 @@ def greedy(settings: Mapping[str, Any], longest: int) -> dict[str, Any]:
     return own | neutral | {"do_sample": False, "use_cache": True}
 
 
-def steady_metrics(scores: Scores, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def steady_metrics(scores: Scores, rows: Sequence[PredictionRow]) -> dict[str, float]:
     """Return the metrics of scored prediction rows, by the same names whatever was answered.
 
     A metric that has no value, because no answer could be read, is NaN, which is never the best.

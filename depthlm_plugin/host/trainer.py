@@ -23,7 +23,7 @@ from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
 from ..sampling.sample import Question
-from ..scoring.prediction import SIDECAR, Prediction, write_sidecar
+from ..scoring.prediction import SIDECAR, Prediction, PredictionRow, write_jsonl_atomically
 from ..scoring.scores import Scores
 from ..scoring.table import table_of
 from .eval_answers import FOLDER, answering, greedy, steady_metrics
@@ -50,7 +50,7 @@ def trainer_on(base: Any) -> Any:
         ) -> None:
             self._depthlm_run = depthlm
             self._to_answer = depthlm_answers
-            self._prediction_rows: dict[str, list[dict[str, Any]]] = {}
+            self._prediction_rows: dict[str, list[PredictionRow]] = {}
             self._generation: dict[str, Any] = dict(kwargs.get("gen_kwargs") or {})
             super().__init__(*args, **kwargs)
 
@@ -170,7 +170,7 @@ def trainer_on(base: Any) -> Any:
                 name = f"step-{step}" if self.is_in_train else "final"
                 path = Path(self.args.output_dir, FOLDER, f"{name}.jsonl")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_sidecar(path, rows)
+                write_jsonl_atomically(path, rows)
             return metrics | {
                 "eval_answer_seconds": round(seconds, 3),
                 "eval_answers_per_second": round(len(rows) / seconds, 3),
@@ -238,7 +238,7 @@ def trainer_on(base: Any) -> Any:
                 if images and is_view(images[0])
             }
 
-        def _rows(self, questions: dict[int, Question], predictions: Any) -> list[dict[str, Any]]:
+        def _rows(self, questions: dict[int, Question], predictions: Any) -> list[PredictionRow]:
             """Return the sidecar's rows of generated tokens (N, L), of which `questions` are."""
             assert self._depthlm_run is not None  # it has questions
             texts = self._decode(predictions[list(questions)])
@@ -258,7 +258,7 @@ def trainer_on(base: Any) -> Any:
             texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
             return texts
 
-        def _write_sidecar(self, prefix: str, rows: list[dict[str, Any]]) -> None:
+        def _write_sidecar(self, prefix: str, rows: list[PredictionRow]) -> None:
             """Write the rows of this evaluation: of all its datasets, and of no earlier one."""
             root = prefix.partition("_")[0]
             if prefix in self._prediction_rows or any(
@@ -269,14 +269,14 @@ def trainer_on(base: Any) -> Any:
             if self.is_world_process_zero():
                 path = Path(self.args.output_dir, SIDECAR)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                every = [row for part in self._prediction_rows.values() for row in part]
-                write_sidecar(path, every)
+                every = [row for kept in self._prediction_rows.values() for row in kept]
+                write_jsonl_atomically(path, every)
                 logger.info_rank0(f"depthlm: {len(every)} predictions in {path}")
 
     return DepthSeq2SeqTrainer
 
 
-def _unread(rows: list[dict[str, Any]]) -> str:
+def _unread(rows: list[PredictionRow]) -> str:
     """Return why answers could not be read, with their number, as lines for the log."""
     counts = Counter(row["reason"] for row in rows if row["reason"] is not None)
     return "".join(f"\n{count:7d}  {reason}" for reason, count in counts.most_common())

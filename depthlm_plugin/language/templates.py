@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, did_you_mean
+from ..kinds.units import is_known
 from ..resources import data_folder
 from ..tasks import TASKS, Asked, Task
 from ..tasks.written import DECIMALS, format_number
-from .units import is_known
 
 PARSES = ("answer_tag", "whole")
 REFERENCES = ("marker", "text", "numbered")
@@ -216,10 +216,11 @@ def _problems(template: Template, task: Task) -> Any:  # an iterator of str
         )
     for name in sorted(template.decimals.keys() - told):
         yield f"decimals: unknown placeholder {name!r}{did_you_mean(str(name), sorted(told))}"
-    for name in (*task.worked, *(task.values if task.scoring == "ratio" else ())):
+    least = dict.fromkeys(task.values, task.kind.least_decimals)
+    for name, fewest in {**least, **dict.fromkeys(task.worked, DECIMALS)}.items():
         digits = template.decimals.get(name, DECIMALS)
-        if digits < DECIMALS or (name in task.worked and digits != DECIMALS):
-            yield f"decimals: {name} is written with {DECIMALS}, found {digits}"
+        if digits < fewest or (name in task.worked and digits != DECIMALS):
+            yield f"decimals: {name} is written with {fewest}, found {digits}"
     if template.unit != task.unit and (not task.unit or is_known(template.unit)):
         # A word for the unit in another language is fine; another unit would be a wrong label.
         yield f"unit must be {task.unit!r}, which its values are in, found {template.unit!r}"

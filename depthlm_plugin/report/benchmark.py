@@ -110,7 +110,7 @@ def _mean(run: Gathered, sets: Sequence[str]) -> str:
     """Return a run's mean delta1 over exactly these sets, or that it lacks one of them."""
     if not set(sets) <= set(sets_of(run)):
         return "-"
-    tallies = [run.scores.parts[name, _TASK].tally for name in sets]
+    tallies = [run.scores.components[name, _TASK].tally for name in sets]
     mean = float(np.mean([tally.metrics()["delta1"] for tally in tallies]))
     replicates = [tally.replicates().get("delta1") for tally in tallies]
     known = [one for one in replicates if one is not None]

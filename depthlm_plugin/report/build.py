@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..scoring.intervals import LEVEL, RESAMPLES
-from ..scoring.scores import scorer_of
+from ..tasks import TASKS
 from .benchmark import benchmark, cell, protocol
 from .document import Block, Document, Section, Table, Text, shortened
 from .examples import error_maps, samples, unread
@@ -68,16 +68,16 @@ def _overview(runs: Sequence[Gathered]) -> list[Block]:
     for run in runs:
         parts = run.summary["parts"]
         for part in parts:
-            scorer, own = scorer_of(part["task"]), part["metrics"]
+            kind, own = TASKS[part["task"]].kind, part["metrics"]
             rows.append(
                 (
                     run.label,
                     shortened(part["dataset"]),
                     part["task"],
                     str(int(own["n"])),
-                    scorer.main,
-                    cell(own, part["intervals"], scorer.main),
-                    cell(own, {}, scorer.constant or ""),
+                    kind.main,
+                    cell(own, part["intervals"], kind.main),
+                    cell(own, {}, kind.constant or ""),
                     cell(own, {}, "parse_failure_rate"),
                 )
             )
@@ -92,8 +92,9 @@ def _mean(run: Gathered) -> tuple[str, ...]:
     summary = run.summary
     tasks = sorted({part["task"] for part in summary["parts"]})
     datasets = len({part["dataset"] for part in summary["parts"]})
-    main = scorer_of(tasks[0]).main if len(tasks) == 1 else "score"
-    constant = scorer_of(tasks[0]).constant if len(tasks) == 1 else None
+    kind = TASKS[tasks[0]].kind if len(tasks) == 1 else None
+    main = "score" if kind is None else kind.main
+    constant = None if kind is None else kind.constant
     return (
         run.label,
         f"mean of {datasets} dataset" + ("s" if datasets > 1 else ""),

@@ -15,6 +15,7 @@ from ..errors import DepthLMError
 from ..geometry.camera import DEPTH_KINDS
 from ..sampling.mixture import seed_of
 from ..scoring.files import Finished, said_of
+from ..scoring.prediction import PredictionRow
 from ..scoring.scores import Scores
 from ..scoring.table import INCOMPLETE
 from ..tasks import TASKS
@@ -55,7 +56,7 @@ class Shown:
         self.n = 0
         self._pictured = is_depth(key[1])
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: PredictionRow) -> None:
         """Add a good row of `Finished`."""
         self.n += 1
         if row["value"] is None:
@@ -75,7 +76,7 @@ class Shown:
             if place is not None:
                 self.scattered.put(place, (target, value))
 
-    def _add_unread(self, row: Mapping[str, Any]) -> None:
+    def _add_unread(self, row: PredictionRow) -> None:
         reason = shortened(str(row.get("reason")))
         if reason not in self.reasons and len(self.reasons) >= REASONS:
             reason = "other reasons"
@@ -169,7 +170,7 @@ def gather(
 def is_depth(task: str) -> bool:
     """Return whether a task asks for metres at one point of one picture."""
     own = TASKS[task]
-    return (own.scoring, own.unit, own.points, own.images) == ("ratio", "m", 1, 1)
+    return own.kind.quantity is not None and (own.unit, own.points, own.images) == ("m", 1, 1)
 
 
 def _problems(source: Source, found: Finished, shown: Mapping[Key, Shown]) -> list[str]:

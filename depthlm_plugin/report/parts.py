@@ -173,10 +173,8 @@ def _bins(
 
 
 def _units(task: str) -> str:
-    unit = TASKS[task].unit
-    if TASKS[task].scoring != "ratio":
-        return ""
-    return f" MAE, RMSE, SqRel and the constant are in {unit}; SILog is in per cent."
+    note = TASKS[task].kind.note.format(unit=TASKS[task].unit)
+    return f" {note}" if note else ""
 
 
 def _metric(part: Mapping[str, Any], name: str) -> str:

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLoca
 from PIL import Image
 
 from ..geometry.camera import Floats
-from ..scoring.ratio import THRESHOLD
+from ..kinds.ratio import THRESHOLD
 from ..scoring.scores import BINS_M, bin_label
 
 # Okabe and Ito's colours, told apart by people with any kind of colour blindness; with a mark each.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..scoring.intervals import picture_keys
+from ..scoring.prediction import PredictionRow
 from .document import shortened
 
 LONGEST_TEXT = 600  # characters of an answer that are kept
@@ -44,7 +45,7 @@ class Example:
     text: str
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Example:
+    def of(cls, row: PredictionRow) -> Example:
         """Return what is kept of a row, whatever its other keys hold."""
         image, prompt, reason = row.get("image"), row.get("prompt"), row.get("reason")
         return cls(
@@ -105,7 +106,7 @@ class Worst:
         self._heap: list[tuple[float, int, Example]] = []
         self._seen = 0
 
-    def add(self, error: float, row: Mapping[str, Any]) -> None:
+    def add(self, error: float, row: PredictionRow) -> None:
         """Add a row."""
         self._seen += 1
         if len(self._heap) < self._size:
@@ -142,7 +143,7 @@ class Pictures:
         self._kept: dict[int, Pointed] = {}
         self._highest: list[int] = []  # a heap of the negative hashes
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: PredictionRow) -> None:
         """Add a row that names its picture and pixel; others are passed by."""
         image, pixel = row.get("image"), _pixel(row.get("pixel"))
         target = one_number(row["target"])

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..errors import ConfigError, DepthLMError, RecordError
 from ..language.reading import read_answer
-from ..language.templates import load_template
+from ..language.templates import Template, load_template
 from ..tasks import TASKS
-from .prediction import bare
+from .prediction import PredictionRow, cell_of, values_of
 from .table import INCOMPLETE
 
 _OURS = {"dataset", "row", "task", "target", "text"}
@@ -72,7 +72,7 @@ class Finished:
             expected = sum(self._said.values()) + self._unsaid if self._said else 0
         return max(0, expected - self.looked_at)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[PredictionRow]:
         """Yield good rows, as `scores.Scores` takes them; once.
 
         Raises:
@@ -91,7 +91,7 @@ class Finished:
                     self.good += 1
                     yield row
 
-    def _row(self, line: str, where: str, last: bool, path: str, seen: _Seen) -> dict[str, Any]:
+    def _row(self, line: str, where: str, last: bool, path: str, seen: _Seen) -> PredictionRow:
         raw = _parsed(line, where, last)
         of_host = raw.keys() >= _HOSTS and "target" not in raw
         self._check_run(None if of_host else raw.get("run"), where)
@@ -108,8 +108,9 @@ class Finished:
                 f"the same question is answered at {first}; are files of several runs, or a run"
                 " twice, among them?",
             )
-        if isinstance(row.get("of"), int):
-            self._said[row.get("run"), row["dataset"]] = row["of"]
+        of = row.get("of")
+        if isinstance(of, int):
+            self._said[row.get("run"), row["dataset"]] = of
         else:
             self._unsaid += 1
         return row
@@ -125,6 +126,13 @@ class Finished:
                 f"it is of run {run!r}, but {self._run[1]} of run {self._run[0]!r}; score runs one"
                 " by one",
             )
+
+
+def read_predictions(path: Path) -> Iterator[PredictionRow]:
+    """Yield the rows of a file that this package wrote itself; nothing is checked."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
 
 
 def said_of(found: Finished) -> str:
@@ -191,21 +199,21 @@ def _parsed(line: str, where: str, last: bool) -> Mapping[str, Any]:
     return raw
 
 
-def _of_ours(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _of_ours(raw: Mapping[str, Any], where: str) -> PredictionRow:
     task = raw["task"]
     if task not in TASKS:
         raise RecordError("unknown task", where, f"its task is {task!r}, of another version?")
-    names = TASKS[task].values
-    target = raw["target"]
-    truth = target if isinstance(target, Mapping) else {names[0]: target}
-    if truth.keys() != set(names) or not all(map(_is_finite, truth.values())):
+    names, kind, target = TASKS[task].values, TASKS[task].kind, raw["target"]
+    truth = values_of(target, task)
+    if not _are_numbers(truth, names):
         raise RecordError(
             "bad target",
             where,
             f"its target is {target!r}, expected {' and '.join(names)} as finite numbers",
         )
-    if TASKS[task].scoring == "ratio" and truth["value"] <= 0:
-        raise RecordError("bad target", where, f"its target is {target!r}, expected one above 0")
+    if kind.problem(truth) is not None:
+        expected = kind.expects.format(unit=TASKS[task].unit)
+        raise RecordError("bad target", where, f"its target is {target!r}, expected {expected}")
     for key in ("dataset", "image"):
         _check_name(raw.get(key, ""), key, where)
     factor = raw.get("distance_over_z")
@@ -213,25 +221,22 @@ def _of_ours(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise RecordError("malformed row", where, f"its distance_over_z is {factor!r}")
     if not isinstance(raw["text"], str):
         raise RecordError("malformed row", where, f"its text is {raw['text']!r}")
-    row = dict(raw)
+    row = cast(PredictionRow, dict(raw))
     try:
         answer = read_answer(raw["text"], load_template(task, str(raw.get("prompt"))))
     except ConfigError as error:  # a template of one's own that is elsewhere
         if "value" not in raw:
             raise RecordError("no template", where, str(error)) from error
         value = raw["value"]
-        own = value if isinstance(value, Mapping) else {names[0]: value}
-        if value is not None and (
-            own.keys() != set(names) or not all(map(_is_finite, own.values()))
-        ):
+        if value is not None and not _are_numbers(values_of(value, task), names):
             raise RecordError("malformed row", where, f"its value is {value!r}") from error
         return row
-    row["value"] = None if answer.values is None else bare(answer.values)
+    row["value"] = None if answer.values is None else cell_of(answer.values)
     row["reason"] = answer.reason
     return row
 
 
-def _of_host(raw: Mapping[str, Any], where: str, dataset: str, template: Any) -> dict[str, Any]:
+def _of_host(raw: Mapping[str, Any], where: str, dataset: str, template: Template) -> PredictionRow:
     for key in sorted(_HOSTS):
         if not isinstance(raw[key], str):
             raise RecordError("malformed row", where, f"its {key} is {raw[key]!r}, expected a text")
@@ -248,14 +253,14 @@ def _of_host(raw: Mapping[str, Any], where: str, dataset: str, template: Any) ->
         "dataset": dataset,
         "task": template.task,
         "unit": template.unit,
-        "target": bare(truth.values),
-        "value": None if answer.values is None else bare(answer.values),
+        "target": cell_of(truth.values),
+        "value": None if answer.values is None else cell_of(answer.values),
         "reason": answer.reason,
         "text": raw["predict"],
     }
 
 
-def _points(row: Mapping[str, Any]) -> Any:
+def _points(row: PredictionRow) -> Any:
     """Return which points and pictures of its record a row is about."""
     return row.get("points", [row.get("point")]), row.get("images", [row.get("image")])
 
@@ -268,6 +273,10 @@ def _check_name(value: object, key: str, where: str) -> None:
         valid = False
     if not valid:
         raise RecordError("malformed row", where, f"its {key} is {value!r}, expected a text")
+
+
+def _are_numbers(values: Mapping[str, object], names: Sequence[str]) -> bool:
+    return values.keys() == set(names) and all(map(_is_finite, values.values()))
 
 
 def _is_finite(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Finished predictions: question, raw text, parsed value or the reason why there is none."""
+"""A finished prediction: question, raw text, read values or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -6,15 +6,42 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from ..language.reading import read_answer
 from ..language.templates import load_template
 from ..sampling.sample import Question
+from ..tasks import TASKS
 
 SIDECAR = "depth_predictions.jsonl"
 
-_FACTS = ("depth_kind", "distance_over_z", "at_edge")
+Cell = float | Mapping[str, float]
+"""The values of an answer that has one, or of several by placeholder."""
+
+
+class PredictionRow(TypedDict):
+    """One answered question as files hold it, a JSON object; it may have further keys."""
+
+    dataset: str
+    task: str
+    target: Cell  # the truth, at full precision
+    value: Cell | None  # what was read, if that could be done
+    reason: NotRequired[str | None]  # why it could not
+    text: NotRequired[str]  # the answer as the model gave it
+    unit: NotRequired[str]  # of target and value
+    prompt: NotRequired[str]  # style of the question's template
+    row: NotRequired[int]  # number of the record in the dataset
+    point: NotRequired[int | None]  # number of the (first) point in the record
+    image: NotRequired[str]  # path of the (first) picture, as the record gives it
+    pixel: NotRequired[list[float] | None]  # the (first) point in the stored picture: x, y
+    points: NotRequired[list[int]]  # these three only where there is not just one
+    images: NotRequired[list[str]]
+    pixels: NotRequired[list[list[float]]]
+    depth_kind: NotRequired[str]  # what a depth is: distance or z
+    distance_over_z: NotRequired[float]  # of a depth's pixel
+    at_edge: NotRequired[bool]  # whether the pixel lies beside a depth edge
+    run: NotRequired[str]  # whose weights answered; runs are not scored together
+    of: NotRequired[int]  # rows that its dataset has
 
 
 @dataclass(frozen=True)
@@ -24,18 +51,12 @@ class Prediction:
     question: Question
     text: str
 
-    def to_row(self) -> dict[str, Any]:
-        """Return the prediction as one row of the sidecar file.
-
-        `target` and `value` are numbers, or objects by placeholder for a task whose answer has
-        several; `value` is None where the answer could not be read. `points`, `images` and `pixels`
-        are there when `point`, `image` and `pixel` do not say it all: there are several, or none;
-        `depth_kind`, `distance_over_z` and `at_edge` where the question has them.
-        """
+    def to_row(self) -> PredictionRow:
+        """Return the prediction as one row; keys of which the question says nothing are absent."""
         question = self.question
         answer = read_answer(self.text, load_template(question.task, question.prompt))
         pixels = [list(pixel) for pixel in question.pixels]
-        row = {
+        row: PredictionRow = {
             "dataset": question.dataset,
             "row": question.row,
             "point": question.point,
@@ -43,31 +64,41 @@ class Prediction:
             "pixel": pixels[0] if pixels else None,
             "task": question.task,
             "prompt": question.prompt,
-            "target": bare(question.truth),
+            "target": cell_of(question.truth),
             "unit": question.unit,
             "text": self.text,
-            "value": None if answer.values is None else bare(answer.values),
+            "value": None if answer.values is None else cell_of(answer.values),
             "reason": answer.reason,
         }
-        known = {name: getattr(question, name) for name in _FACTS}
-        row |= {name: value for name, value in known.items() if value is not None}
-        lists: dict[str, list[Any]] = {
-            "points": list(question.points),
-            "images": list(question.images),
-            "pixels": pixels,
-        }
-        return row | {name: every for name, every in lists.items() if len(every) != 1}
+        if question.depth_kind is not None:
+            row["depth_kind"] = question.depth_kind
+        if question.distance_over_z is not None:
+            row["distance_over_z"] = question.distance_over_z
+        if question.at_edge is not None:
+            row["at_edge"] = question.at_edge
+        if len(question.points) != 1:
+            row["points"] = list(question.points)
+        if len(question.images) != 1:
+            row["images"] = list(question.images)
+        if len(pixels) != 1:
+            row["pixels"] = pixels
+        return row
 
 
-def write_sidecar(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write prediction rows as JSONL, whole or not at all."""
+def cell_of(values: Mapping[str, float]) -> Cell:
+    """Return the values of an answer, by placeholder, as rows hold them."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
+
+
+def values_of(cell: Cell, task: str) -> Mapping[str, float]:
+    """Return the values of a task's answer, by placeholder, from what rows hold."""
+    return cell if isinstance(cell, Mapping) else {TASKS[task].values[0]: cell}
+
+
+def write_jsonl_atomically(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines, whole or not at all."""
     partial = path.with_suffix(".part")
     with partial.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     partial.replace(path)
-
-
-def bare(values: Mapping[str, float]) -> Any:
-    """Return the value of an answer that has one, else all by placeholder: as rows hold them."""
-    return next(iter(values.values())) if len(values) == 1 else dict(values)

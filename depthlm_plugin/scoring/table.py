@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .scorer import Scorer
-from .scores import Intervals, Metrics, Scores, scorer_of
+from ..kinds.kind import AnswerKind
+from ..tasks import TASKS
+from .scores import Intervals, Metrics, Scores
 
 _RIGHT = ("n", "value", "constant", "unread")
 
@@ -28,16 +29,16 @@ def table_of(scores: Scores, *, complete: bool = True, mean: str = "mean") -> st
     lines: list[tuple[str, ...]] = [
         ("dataset", "task", "n", "metric", "value", "95 %", "constant", "unread", "also")
     ]
-    parts = summary["parts"]
-    for part in parts:
-        cells = _cells(part["metrics"], part["intervals"], scorer_of(part["task"]))
-        lines.append((part["dataset"], part["task"], *cells))
-    if len(parts) > 1:
-        tasks = sorted({part["task"] for part in parts})
-        scorer = None if len(tasks) > 1 else scorer_of(tasks[0])
-        cells = _cells(summary["metrics"], summary["intervals"], scorer)
-        lines.append((mean, "mean" if scorer is None else tasks[0], *cells))
-    if len({part["dataset"] for part in parts}) == 1:
+    components = summary["parts"]
+    for one in components:
+        cells = _cells(one["metrics"], one["intervals"], TASKS[one["task"]].kind)
+        lines.append((one["dataset"], one["task"], *cells))
+    if len(components) > 1:
+        tasks = sorted({one["task"] for one in components})
+        kind = None if len(tasks) > 1 else TASKS[tasks[0]].kind
+        cells = _cells(summary["metrics"], summary["intervals"], kind)
+        lines.append((mean, "mean" if kind is None else tasks[0], *cells))
+    if len({one["dataset"] for one in components}) == 1:
         lines = [line[1:] for line in lines]
     return aligned(_marked(lines, complete))
 
@@ -48,18 +49,18 @@ def slices_of(scores: Scores, *, complete: bool = True) -> str:
         ("dataset", "task", "part", "", "n", "metric", "value", "95 %", "unread", "also")
     ]
     said = []
-    for part in scores.summary()["parts"]:
-        scorer = scorer_of(part["task"])
+    for one in scores.summary()["parts"]:
+        kind = TASKS[one["task"]].kind
         for name in ("by_distance_m", "by_edge", "read_as"):
-            slices = part.get(name, {})
+            slices = one.get(name, {})
             for label in sorted(slices, key=_first_number):
                 found = slices[label]
-                n, *cells, _, unread, also = _cells(found["metrics"], found["intervals"], scorer)
-                head = part["dataset"], part["task"], name, label
+                n, *cells, _, unread, also = _cells(found["metrics"], found["intervals"], kind)
+                head = one["dataset"], one["task"], name, label
                 lines.append((*head, n, *cells, unread, also))
-    for (dataset, task), own in sorted(scores.parts.items()):
-        if own.habits is not None:
-            said.append(f"{dataset}, {task}: {own.habits}")
+    for (dataset, task), component in sorted(scores.components.items()):
+        if component.habits is not None:
+            said.append(f"{dataset}, {task}: {component.habits}")
     marked = _marked(lines, complete)
     return "\n".join([*([aligned(marked)] if len(lines) > 1 else []), *said])
 
@@ -85,20 +86,20 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _cells(part: Metrics, intervals: Intervals, scorer: Scorer | None) -> tuple[str, ...]:
-    """Return the cells of a line from `n` on; without a scorer: of several tasks."""
-    main = "score" if scorer is None else scorer.main
-    also = ("delta1",) if scorer is None else scorer.also
-    constant = None if scorer is None else part.get(scorer.constant or "")
+def _cells(metrics: Metrics, intervals: Intervals, kind: AnswerKind | None) -> tuple[str, ...]:
+    """Return the cells of a line from `n` on; without a kind: of several tasks."""
+    main = "score" if kind is None else kind.main
+    also = ("delta1",) if kind is None else kind.also
+    constant = None if kind is None else metrics.get(kind.constant or "")
     low, high = intervals.get(main, (None, None))
     return (
-        str(int(part["n"])),
+        str(int(metrics["n"])),
         main,
-        f"{part[main]:.3f}",
+        f"{metrics[main]:.3f}",
         "" if low is None else f"{low:.3f}-{high:.3f}",
         "" if constant is None else f"{constant:.3f}",
-        f"{part['parse_failure_rate']:.3f}",
-        ", ".join(f"{name} {round(part[name], 4):.4g}" for name in also if name in part),
+        f"{metrics['parse_failure_rate']:.3f}",
+        ", ".join(f"{name} {round(metrics[name], 4):.4g}" for name in also if name in metrics),
     )
 
 

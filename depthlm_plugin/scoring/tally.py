@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.camera import Floats
+from ..kinds.kind import AnswerKind
 from .intervals import FEWEST, RESAMPLES
-from .scorer import Scorer
 
 KEPT = 200_000  # values for medians and best constants; of more, a random sample of so many
 
@@ -19,16 +19,16 @@ class Tally:
     `KEPT` answers; beyond, it is that of a random sample of so many.
     """
 
-    def __init__(self, scorer: Scorer, *, whole: bool = True) -> None:
+    def __init__(self, kind: AnswerKind, *, whole: bool = True) -> None:
         """Start with nothing.
 
         Args:
-            scorer: How the task's answers are scored.
+            kind: That of the task's answers.
             whole: Whether to give the metrics that need every value too.
         """
         self.n = 0
-        self._scorer = scorer
-        self._whole = whole
+        self._kind = kind
+        self._whole = whole and bool(kind.kept)
         self._names: tuple[str, ...] = ()
         self._sums: Floats = np.zeros((2, 0))
         self._resampled: Floats = np.zeros((RESAMPLES, 2, 0))
@@ -46,10 +46,10 @@ class Tally:
         """Add answers.
 
         Args:
-            measured: What `Scorer.measure` returned, arrays (N,).
+            measured: What `AnswerKind.measure` returned, arrays (N,).
             cluster: Of each answer (N,), the number of its picture in `keys`.
-            keys: The pictures (P,); see `bootstrap.picture_keys`.
-            drawn: How often resamples hold them (P, B); see `bootstrap.weights`.
+            keys: The pictures (P,); see `intervals.picture_keys`.
+            drawn: How often resamples hold them (P, B); see `intervals.weights`.
         """
         if not len(cluster):
             return
@@ -70,18 +70,18 @@ class Tally:
             np.add.at(sums, cluster, both)
             self._resampled += np.tensordot(drawn, sums, axes=(0, 0))
         if self._whole:
-            self._keep(np.stack([measured[name] for name in self._scorer.kept], axis=1))
+            self._keep(np.stack([measured[name] for name in self._kind.kept], axis=1))
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics by name, and `n`."""
-        found = self._scorer.derive(self._means(self._sums))
+        found = self._kind.derive(self._means(self._sums))
         metrics = {name: float(value) for name, value in found.items()} | {"n": self.n}
         if self._whole:
             columns = self._sample()[:, 1:].T
-            metrics |= self._scorer.whole(
+            metrics |= self._kind.whole(
                 {
                     name: column[~np.isnan(column)]
-                    for name, column in zip(self._scorer.kept, columns, strict=True)
+                    for name, column in zip(self._kind.kept, columns, strict=True)
                 }
             )
         return metrics
@@ -90,7 +90,7 @@ class Tally:
         """Return each metric in all resamples (B,); nothing where all answers share a picture."""
         if len(self._first) < FEWEST:
             return {}
-        return self._scorer.derive(self._means(self._resampled))
+        return self._kind.derive(self._means(self._resampled))
 
     def _means(self, sums: Floats) -> dict[str, Floats]:
         """Return the mean of what is measured, for sums (..., 2, K); absent where there is none."""

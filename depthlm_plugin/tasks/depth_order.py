@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from ..kinds.choice import CHOICE
 from .task import Asked, NotAskableError, Shown, Task
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TASK = Task(
     "depth_order",
     ask,
     points=2,
-    scoring="choice",
+    kind=CHOICE,
     unit="",
     decimals={"value": 0},
     example={"value": 2.0},

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from ..geometry.rigid import inverse, moved
+from ..kinds.place import PLACE
 from ..sampling.partners import is_confirmed
 from ..views.view import normalised
 from .task import Asked, NotAskableError, Shown, Task
@@ -36,7 +37,7 @@ TASK = Task(
     ask,
     images=2,
     values=("x", "y"),
-    scoring="place",
+    kind=PLACE,
     unit="",
     decimals={"x": 0, "y": 0},
     example={"x": 1234.0, "y": 56.0},

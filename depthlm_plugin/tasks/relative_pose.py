@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..geometry.camera import Floats
+from ..kinds.pose import POSE
 from .task import NEAREST_M, Asked, NotAskableError, Shown, Task, turned
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ TASK = Task(
     images=2,
     values=("distance", "x", "y", "z", "yaw", "pitch", "roll"),
     words=("direction",),
-    scoring="pose",
+    kind=POSE,
     signed=("x", "y", "z", "yaw", "pitch", "roll"),
     decimals={"yaw": 1, "pitch": 1, "roll": 1},
     example={

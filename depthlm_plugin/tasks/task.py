@@ -11,6 +11,8 @@ import numpy as np
 
 from ..geometry.camera import Floats, convert_depth
 from ..geometry.rigid import inverse
+from ..kinds.kind import AnswerKind
+from ..kinds.ratio import RATIO
 
 if TYPE_CHECKING:
     from ..config.block import DepthLMConfig
@@ -102,7 +104,7 @@ class Task:
         given: Placeholders of the question.
         worked: Further placeholders of the reasoning.
         words: Placeholders of the answer that stand for words.
-        scoring: How answers are scored: a key of `scoring.SCORERS`.
+        kind: How answers are read and scored.
         unit: Unit of the (first) value, empty where it has none.
         decimals: Digits after the point that its numbers are written with, where not 2.
         signed: Placeholders of numbers that may be zero or negative.
@@ -117,7 +119,7 @@ class Task:
     given: tuple[str, ...] = ()
     worked: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    scoring: str = "ratio"
+    kind: AnswerKind = RATIO
     unit: str = "m"
     decimals: Mapping[str, int] = field(default_factory=dict)
     signed: tuple[str, ...] = ()

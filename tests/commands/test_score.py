@@ -5,6 +5,7 @@ import json
 import pytest
 
 from depthlm_plugin.cli import main
+from depthlm_plugin.tasks import TASKS
 
 
 def row(number, target, text, **more):
@@ -71,7 +72,12 @@ def test_the_table_says_how_many_rows_it_is_of(score):
         ("[1]\n", "p0.jsonl:5: holds list; expected a prediction: dataset, row, target, task, te"),
         ({"a": 1, "b": 2}, "p0.jsonl:5: holds a, b; expected"),
         (row(4, None, "2"), "p0.jsonl:5: its target is None, expected value as finite numbers"),
-        (row(4, 0, "2"), "its target is 0, expected one above 0"),
+        (row(4, 0, "2"), "its target is 0, expected a number of m above 0"),
+        (row(4, 3, "2", task="depth_order"), "its target is 3, expected 1 or 2"),
+        (
+            row(4, dict.fromkeys(TASKS["relative_pose"].values, 0), "2", task="relative_pose"),
+            "expected a distance above 0 and a direction other than (0, 0, 0)",
+        ),
         (row(4, {"x": 1}, "2"), "its target is {'x': 1}, expected value as finite numbers"),
         (json.dumps(row(4, float("nan"), "2")) + "\n", "its target is nan"),
         (row(4, 2.0, None), "its text is None"),

@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.answers import score
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.commands import harness
@@ -22,8 +23,6 @@ from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.harness import lmms
 from depthlm_plugin.language.reading import read_answer
 from depthlm_plugin.language.templates import load_template
-from depthlm_plugin.scoring.ratio import score
-from depthlm_plugin.scoring.scorer import SCORERS
 from depthlm_plugin.scoring.scores import score_rows
 from depthlm_plugin.tasks import TASKS
 
@@ -319,7 +318,7 @@ def test_only_the_main_metric_has_a_score_of_its_own():
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_metrics_with_a_direction(task):
     found = lmms.metrics_of(task)
-    assert found[SCORERS[TASKS[task].scoring].main]
+    assert found[TASKS[task].kind.main]
     assert not found["parse_failure_rate"]
     errors = [name for name in found if re.search("error|rel|epe|rmse|mae|log", name)]
     assert not any(found[name] for name in errors)

@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.answers import score
 from support.host_tools import environment, rows, run
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.commands import harness
 from depthlm_plugin.harness import lmms
+from depthlm_plugin.kinds.ratio import RATIO
 from depthlm_plugin.sampling.sample import Sample
-from depthlm_plugin.scoring.ratio import mean_over, score
-from depthlm_plugin.scoring.scores import score_rows
+from depthlm_plugin.scoring.scores import mean_over, score_rows
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("lmms_eval") is None,
@@ -230,7 +231,7 @@ def test_the_command_line_asks_a_served_model(
     assert found["depthlm_a"]["request_failure_rate,none"] == 0
     assert found["depthlm_b"]["request_failure_rate,none"] == pytest.approx(1 / 9)
     assert predictions_of(tmp_path, "a")[0]["text"].startswith("<think> About")  # nothing cut out
-    for metric, mean in mean_over(list(parts.values())).items():
+    for metric, mean in mean_over(RATIO, list(parts.values())).items():
         if metric != "n":
             assert found["depthlm"][f"{metric},none"] == pytest.approx(mean), metric
 

@@ -3,14 +3,15 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.answers import score
 
 from depthlm_plugin.errors import DepthLMError
+from depthlm_plugin.kinds.ratio import RATIO
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.sampling.sample import Question
-from depthlm_plugin.scoring.prediction import SIDECAR, Prediction, write_sidecar
-from depthlm_plugin.scoring.ratio import mean_over, score
-from depthlm_plugin.scoring.scorer import SCORERS
-from depthlm_plugin.scoring.scores import Scores, score_rows
+from depthlm_plugin.scoring.files import read_predictions
+from depthlm_plugin.scoring.prediction import SIDECAR, Prediction, write_jsonl_atomically
+from depthlm_plugin.scoring.scores import Scores, mean_over, score_rows
 from depthlm_plugin.scoring.table import table_of
 from depthlm_plugin.tasks import TASKS, Asked
 
@@ -98,7 +99,7 @@ def test_what_the_model_is_taught_scores_as_perfect(task, truth, prompt):
     assert found["reason"] is None
     assert found["value"] == found["target"]
     assert found["target"] == (truth if len(truth) > 1 else truth["value"])
-    assert score_rows([found])[SCORERS[TASKS[task].scoring].main] == pytest.approx(1)
+    assert score_rows([found])[TASKS[task].kind.main] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,10 @@ def test_sidecar_round_trip(tmp_path):
         row("about 2 ft\n\u2028"),
         Prediction(asked, "no idea").to_row(),
     ]
-    write_sidecar(tmp_path / SIDECAR, rows)
+    write_jsonl_atomically(tmp_path / SIDECAR, rows)
     lines = (tmp_path / SIDECAR).read_text(encoding="utf-8").split("\n")
     assert [json.loads(line) for line in lines[:-1]] == rows
+    assert list(read_predictions(tmp_path / SIDECAR)) == rows
     assert [path.name for path in tmp_path.iterdir()] == [SIDECAR]
 
 
@@ -139,9 +141,9 @@ def test_an_interrupted_sidecar_leaves_the_old_one(tmp_path):
         yield row("1")
         raise KeyboardInterrupt
 
-    write_sidecar(tmp_path / SIDECAR, [row("2.35")])
+    write_jsonl_atomically(tmp_path / SIDECAR, [row("2.35")])
     with pytest.raises(KeyboardInterrupt):
-        write_sidecar(tmp_path / SIDECAR, rows())
+        write_jsonl_atomically(tmp_path / SIDECAR, rows())
     assert json.loads((tmp_path / SIDECAR).read_text(encoding="utf-8"))["text"] == "2.35"
 
 
@@ -164,7 +166,7 @@ def test_one_task_of_several_datasets_has_the_means_under_bare_names():
     assert metrics == {
         **{f"kitchen_{name}": value for name, value in kitchen.items()},
         **{f"yard_{name}": value for name, value in yard.items()},
-        **mean_over([kitchen, yard]),
+        **mean_over(RATIO, [kitchen, yard]),
     }
     assert (metrics["delta1"], metrics["n"], metrics["yard_n"]) == (pytest.approx(2 / 3), 4, 3)
 
@@ -237,7 +239,7 @@ def test_a_dataset_whose_metrics_have_the_names_of_others(other):
     assert metrics == {
         **{f"yard_{name}": value for name, value in right.items()},
         **{f"{other}__{name}": value for name, value in wrong.items()},
-        **mean_over([right, wrong]),
+        **mean_over(RATIO, [right, wrong]),
     }
     assert metrics == score_rows(rows[::-1])
 

@@ -10,11 +10,12 @@ from sklearn.metrics import (
     mean_absolute_percentage_error,
     root_mean_squared_error,
 )
+from support.answers import score
 
+from depthlm_plugin.kinds.ratio import RATIO
 from depthlm_plugin.scoring import scores as scores_module
 from depthlm_plugin.scoring import tally
-from depthlm_plugin.scoring.ratio import score
-from depthlm_plugin.scoring.scores import BINS_M, Scores, bin_label, finite
+from depthlm_plugin.scoring.scores import BINS_M, Scores, bin_label, finite, mean_over
 from depthlm_plugin.scoring.table import slices_of, table_of
 from depthlm_plugin.tasks import TASKS
 
@@ -83,7 +84,7 @@ def test_more_answers_take_no_more_memory(monkeypatch):
     monkeypatch.setattr(tally, "KEPT", 500)
     found = Scores(answers(4000))
     metrics = found.metrics()
-    kept = found.parts["d", "depth"].tally._kept
+    kept = found.components["d", "depth"].tally._kept
     assert sum(map(len, kept)) <= 2 * 500
     exact = score(*columns(answers(4000)))
     assert metrics["constant_delta1"] == pytest.approx(exact["constant_delta1"], abs=0.06)
@@ -216,3 +217,22 @@ def test_plain_data_is_json_whatever_the_errors():
     again = json.loads(json.dumps(finite(summary), allow_nan=False))
     assert again["metrics"]["rmse"] is None
     assert again["metrics"]["delta1"] == summary["metrics"]["delta1"]
+
+
+def test_mean_over_weighs_datasets_equally():
+    small, large = score([1.0], [1.0]), score([9.0, 9.0, math.nan], [1.0, 1.0, 1.0])
+    mean = mean_over(RATIO, [small, large])
+    assert (mean["delta1"], mean["parse_failure_rate"], mean["n"]) == (0.5, pytest.approx(1 / 6), 4)
+    assert (mean["abs_rel"], mean["rmse"]) == (4, 4)
+    assert "constant_m" not in mean
+    assert "abs_rel" not in mean_over(RATIO, [small, score([math.nan], [1.0])])
+
+
+def test_means_over_datasets_of_errors_near_the_largest_floats():
+    """Their sum is beyond all floats, which is no reason for a warning."""
+    rows = [
+        {"dataset": name, "task": "depth", "target": 1.0, "value": 1.7e308} for name in ("a", "b")
+    ]
+    assert Scores(rows).metrics()["mae"] == math.inf
+    assert Scores(rows[:1]).metrics()["mae"] == 1.7e308
+    assert "mae" not in Scores(rows).intervals()

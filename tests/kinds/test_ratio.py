@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.answers import score, scored
 
-from depthlm_plugin.scoring.ratio import best_constant, mean_over, score
+from depthlm_plugin.kinds.ratio import RATIO, best_constant
 
 NAN = math.nan
 
@@ -115,10 +116,5 @@ def test_targets_without_a_ratio_are_refused(target):
         score([1.0, 1.0], [1.0, target])
 
 
-def test_mean_over_weighs_datasets_equally():
-    small, large = score([1.0], [1.0]), score([9.0, 9.0, NAN], [1.0, 1.0, 1.0])
-    mean = mean_over([small, large])
-    assert (mean["delta1"], mean["parse_failure_rate"], mean["n"]) == (0.5, pytest.approx(1 / 6), 4)
-    assert (mean["abs_rel"], mean["rmse"]) == (4, 4)
-    assert "constant_m" not in mean
-    assert "abs_rel" not in mean_over([small, score([NAN], [1.0])])
+def test_answers_that_are_added_up_have_the_metrics_of_all_at_once():
+    assert scored(RATIO, ["value"], [[1.0], [NAN]], [[2.0], [3.0]]) == score([1.0, NAN], [2.0, 3.0])

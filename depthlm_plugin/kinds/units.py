@@ -65,7 +65,7 @@ _AND = re.compile(r"\.? ?(?:and )?", re.IGNORECASE)  # within 5 ft. and 10 in
 
 
 class Refused(Exception):  # noqa: N818 - no error, but the outcome of a reading
-    """A text says nothing that can be relied on; the message is one of `answers.REASONS`."""
+    """A text says nothing that can be relied on; the message is the reason, a fixed phrase."""
 
 
 @dataclass(frozen=True)

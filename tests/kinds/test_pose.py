@@ -1,0 +1,201 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.answers import scored
+
+from depthlm_plugin.kinds.pose import POSE, angle_deg, area_above, rotations, turn_deg
+from depthlm_plugin.tasks import TASKS
+from depthlm_plugin.tasks.task import turned
+
+NAN, INF = math.nan, math.inf
+RIGHT, DOWN, FORWARD = np.eye(3)
+NAMES = TASKS["relative_pose"].values
+UNREAD = (NAN,) * len(NAMES)
+
+
+def pose(distance=1.0, towards=(0, 0, 1), turn=(0, 0, 0)):
+    return (distance, *towards, *turn)
+
+
+# Rotations: Ry(yaw) Rx(pitch) Rz(roll), by hand and against what the words say.
+
+
+@pytest.mark.parametrize(
+    ("angles", "axis", "becomes"),
+    [
+        ((90, 0, 0), FORWARD, RIGHT),
+        ((90, 0, 0), DOWN, DOWN),
+        ((0, 90, 0), FORWARD, -DOWN),
+        ((0, 90, 0), RIGHT, RIGHT),
+        ((0, 0, 90), RIGHT, DOWN),
+        ((0, 0, 90), FORWARD, FORWARD),
+        ((90, 90, 0), FORWARD, -DOWN),  # pitch is about the axis that yaw has turned
+        ((90, 0, 90), RIGHT, DOWN),
+        ((0, 90, 90), RIGHT, FORWARD),
+    ],
+    ids=[
+        "yaw looks right",
+        "yaw keeps upright",
+        "pitch looks up",
+        "pitch keeps the right side",
+        "roll turns the right side down",
+        "roll keeps looking ahead",
+        "right, then up",
+        "right, then rolled",
+        "up, then rolled",
+    ],
+)
+def test_quarter_turns(angles, axis, becomes):
+    [turned_axis] = rotations(np.array([angles], dtype=float)).apply(axis)
+    assert turned_axis == pytest.approx(becomes, abs=1e-15)
+
+
+ANGLES = st.tuples(*[st.floats(-180, 180)] * 3)
+
+
+def matrix_of(yaw, pitch, roll):
+    """Ry(yaw) Rx(pitch) Rz(roll), degrees, by hand."""
+    (cy, cp, cr), (sy, sp, sr) = (f(np.deg2rad([yaw, pitch, roll])) for f in (np.cos, np.sin))
+    return (
+        np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+        @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    )
+
+
+@given(st.lists(ANGLES, min_size=1, max_size=5))
+def test_rotations_are_products_of_three_turns(angles):
+    expected = np.stack([matrix_of(*three) for three in angles])
+    assert rotations(np.array(angles)).as_matrix() == pytest.approx(expected, abs=1e-12)
+
+
+@given(ANGLES)
+@example((10, 90, 30))
+@example((10, -90, 30))
+def test_a_rotation_comes_back_from_the_angles_that_are_written(angles):
+    [matrix] = rotations(np.array([angles])).as_matrix()
+    # Near a pitch of 90 degrees the arc sine has half of the digits, and roll is taken as zero.
+    assert matrix_of(*turned(matrix)) == pytest.approx(matrix, abs=1e-5)
+
+
+@given(ANGLES, ANGLES)
+def test_turns_are_those_of_the_matrix_between_two_rotations(one, other):
+    turn = matrix_of(*other).T @ matrix_of(*one)
+    # Twice the sine times the axis, and twice the cosine.
+    sines = [turn[i, j] - turn[j, i] for i, j in ((2, 1), (0, 2), (1, 0))]
+    expected = np.rad2deg(np.arctan2(np.linalg.norm(sines), np.trace(turn) - 1))
+    [found] = turn_deg(np.array([one]), np.array([other]))
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("deg", [0, 1e-10, 1e-6, 1, 90, 179, 180 - 1e-10, 180])
+@pytest.mark.parametrize("other", [(0, 0, 0), (20, 30, 40), (-170, 80, 5)], ids=str)
+def test_turns_are_exact_from_none_to_half_a_turn(deg, other):
+    [found] = turn_deg(np.add([other], [[deg, 0, 0]]), np.array([other], dtype=float))
+    # An angle of some degrees is itself no more exact.
+    assert found == pytest.approx(deg, abs=1e-13, rel=1e-13)
+
+
+def test_no_rotations_have_no_turns():
+    assert turn_deg(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize("length", [5e-324, 1e-200, 1, 1e200, 1.7e308])
+def test_angles_between_vectors_of_any_length(length):
+    vectors = length * np.array([RIGHT, -FORWARD, FORWARD])
+    others = np.tile(FORWARD, (3, 1))
+    assert angle_deg(vectors, others) == pytest.approx([90, 180, 0])
+
+
+def test_a_small_angle_between_vectors_is_exact():
+    assert angle_deg(np.array([[1e-12, 0, 1]]), FORWARD[None]) == pytest.approx(np.rad2deg(1e-12))
+
+
+# The area under the recall curve
+
+
+def test_area_by_hand():
+    # Errors of 0, 3 and 12 degrees and one failure, up to 15 degrees: 15, 12 and 3 of 15 remain.
+    assert area_above(np.array([0, 3, 12, INF]), 15).mean() == (15 + 12 + 3) / 15 / 4
+
+
+ERRORS = st.lists(st.floats(0, 180) | st.just(INF), min_size=1, max_size=12)
+
+
+@given(ERRORS, st.sampled_from([5, 15, 30]))
+def test_area_is_that_of_the_recall_curve(errors, limit):
+    errors = np.array(errors)
+    steps = 3000
+    middles = (np.arange(steps) + 0.5) * limit / steps
+    recall = (errors <= middles[:, None]).mean(axis=1)
+    # Each error moves the sum by less than one interval.
+    assert area_above(errors, limit).mean() == pytest.approx(recall.mean(), abs=1 / steps)
+
+
+@given(ERRORS, st.sampled_from([5, 15, 30]))
+def test_area_differs_from_straight_lines_by_half_a_step(errors, limit):
+    """How image matching benchmarks draw the curve, as `Pose` says."""
+    inside = np.sort([error for error in errors if error < limit])
+    recall = np.arange(len(inside) + 1) / len(errors)
+    lines = np.trapezoid([*recall, recall[-1]], [0, *inside, limit]) / limit
+    exact = area_above(np.array(errors), limit).mean()
+    assert exact - 1e-12 <= lines <= exact + 1 / (2 * len(errors)) + 1e-12
+
+
+# Poses
+
+
+def test_pose():
+    true = [pose(2.0)] * 5
+    predicted = [
+        pose(2.0),
+        pose(2.2, turn=(6, 0, 0)),  # rotation 6
+        pose(3.0, (0.2, 0, 0.2), (0, -3, 0)),  # direction 45, of a vector that is too short
+        pose(2.0, (0, 0, 9), (0, 0, 27)),  # rotation 27, of one that is too long
+        UNREAD,
+    ]
+    assert scored(POSE, NAMES, predicted, true) == pytest.approx(
+        {
+            "n": 5,
+            "parse_failure_rate": 1 / 5,
+            "auc_5": 1 / 5,
+            "auc_15": (1 + 9 / 15) / 5,
+            "auc_30": (1 + 24 / 30 + 3 / 30) / 5,
+            "rotation_error_deg_median": 4.5,
+            "rotation_error_deg_mean": 9,
+            "direction_error_deg_median": 0,
+            "direction_error_deg_mean": 45 / 4,
+            "distance_delta1": 3 / 5,
+            "distance_abs_rel": (0 + 0.1 + 0.5 + 0) / 4,
+        },
+        abs=1e-12,
+    )
+
+
+def test_angles_that_name_the_same_rotation_are_equal():
+    true = [pose(turn=(170, 20, 30)), pose(turn=(179, 0, 0)), pose(turn=(10, 90, 0))]
+    same = [pose(turn=(-190, 20, 390)), pose(turn=(-1, 180, 180)), pose(turn=(0, 90, -10))]
+    metrics = scored(POSE, NAMES, same, true)
+    assert metrics["rotation_error_deg_mean"] == pytest.approx(0, abs=1e-9)
+    assert metrics["auc_5"] == pytest.approx(1)
+
+
+def test_a_backward_direction_is_all_wrong():
+    metrics = scored(POSE, NAMES, [pose(towards=(0, 0, -1))], [pose()])
+    assert (metrics["direction_error_deg_mean"], metrics["auc_30"]) == (180, 0)
+
+
+@pytest.mark.parametrize(
+    "answer", [pose(towards=(0, 0, 0)), pose(turn=(INF, 0, 0)), pose(INF)], ids=str
+)
+def test_a_pose_without_a_direction_or_with_infinities_is_a_failure(answer):
+    assert scored(POSE, NAMES, [answer], [pose()]) == scored(POSE, NAMES, [UNREAD], [pose()])
+
+
+def test_a_pose_of_no_distance_fails_in_the_distance_only():
+    metrics = scored(POSE, NAMES, [pose(0.0)], [pose()])
+    assert (metrics["auc_30"], metrics["distance_delta1"]) == (1, 0)
+    assert "distance_abs_rel" not in metrics
