@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ConfigError, GeometryError, did_you_mean
+from .arrays import Floats
 
 if TYPE_CHECKING:
-    from .camera import Camera, Floats
+    from .camera import Camera
 
 LENS_MODELS = {
     "opencv": ("[k1, k2, p1, p2] or [k1, k2, p1, p2, k3]", (4, 5)),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import GeometryError
-from .camera import Floats
+from .arrays import Floats
 
 _UNIT = 1e-2  # by which the norm of a stored unit quaternion may differ from 1
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthLMError, GeometryError, RecordError, did_you_mean
-from ..geometry.camera import DEPTH_KINDS, Camera, Floats
+from ..geometry.arrays import Floats
+from ..geometry.camera import DEPTH_KINDS, Camera
 from ..geometry.lens import Lens
 from ..geometry.rigid import check_pose
 from . import storage

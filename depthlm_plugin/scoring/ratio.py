@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 
 THRESHOLD = 1.25
 

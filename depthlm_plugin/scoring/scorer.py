@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from ..views.view import NORMALISED
 from . import ratio as metrics
 

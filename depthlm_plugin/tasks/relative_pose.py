@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from .task import NEAREST_M, Asked, NotAskableError, Shown, Task, turned
 
 if TYPE_CHECKING:

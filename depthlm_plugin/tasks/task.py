@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry.camera import Floats, convert_depth
+from ..geometry.arrays import Floats
+from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse
 
 if TYPE_CHECKING:

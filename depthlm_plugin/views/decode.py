@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import RecordError
+from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote, open_binary, read_bytes
-from .markers import Pixels
 
 _EXIF_ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote
 from .decode import check_size, load_pixels
-from .markers import Pixels
 
 if TYPE_CHECKING:
     from .view import View

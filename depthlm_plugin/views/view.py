@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from ..errors import GeometryError, did_you_mean
-from ..geometry.camera import Camera, Floats
+from ..geometry.arrays import Floats, Pixels
+from ..geometry.camera import Camera
 from ..geometry.lens import Lens
 from .markers import (
     RED,
     Color,
     Marker,
-    Pixels,
     format_color,
     get_marker,
     parse_color,
