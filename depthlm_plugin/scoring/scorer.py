@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry.angles import angle_deg, rotation_of, turn_deg
 from ..geometry.arrays import Floats
 from ..views.view import NORMALISED
 from . import ratio as metrics
@@ -145,43 +146,6 @@ def whole_place(kept: Mapping[str, Floats]) -> dict[str, float]:
     return {"epe_median": float(np.median(kept["epe"]))} if len(kept["epe"]) else {}
 
 
-def rotation(yaw_deg: Floats, pitch_deg: Floats, roll_deg: Floats) -> Floats:
-    """Return Ry(yaw) Rx(pitch) Rz(roll) (N, 3, 3) of angles (N,): the inverse of `turned`.
-
-    In camera axes (x right, y down, z forward): yaw turns to the right, pitch upwards, roll
-    clockwise; degrees.
-    """
-    angles = np.deg2rad([yaw_deg, pitch_deg, roll_deg])
-    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
-    matrix = np.array(
-        [
-            [cy * cr + sy * sp * sr, sy * sp * cr - cy * sr, sy * cp],
-            [cp * sr, cp * cr, -sp],
-            [cy * sp * sr - sy * cr, sy * sr + cy * sp * cr, cy * cp],
-        ]
-    )
-    result: Floats = np.moveaxis(matrix, -1, 0)
-    return result
-
-
-def turn_deg(rotations: Floats, others: Floats) -> Floats:
-    """Return the angles (N,) of the turns between rotations (N, 3, 3), degrees."""
-    turn = np.swapaxes(others, 1, 2) @ rotations
-    # Twice the sine times the axis: unlike the cosine it is exact for small turns.
-    sines = [turn[:, i, j] - turn[:, j, i] for i, j in ((2, 1), (0, 2), (1, 0))]
-    twice_cosine = np.trace(turn, axis1=1, axis2=2) - 1
-    result: Floats = np.rad2deg(np.arctan2(np.linalg.norm(sines, axis=0), twice_cosine))
-    return result
-
-
-def angle_deg(vectors: Floats, others: Floats) -> Floats:
-    """Return the angles (N,) between vectors (N, 3) of any length but zero, degrees."""
-    one, other = (v / np.abs(v).max(axis=1, keepdims=True) for v in (vectors, others))
-    sine = np.linalg.norm(np.cross(one, other), axis=1)
-    result: Floats = np.rad2deg(np.arctan2(sine, (one * other).sum(axis=1)))
-    return result
-
-
 def area_above(errors: Floats, limit: float) -> Floats:
     """Return each error's part (N,) in the area under the recall curve, divided by the limit.
 
@@ -196,7 +160,7 @@ def _vectors(columns: Columns) -> Floats:
 
 
 def _rotations(columns: Columns, which: NDArray[np.bool_]) -> Floats:
-    return rotation(*(columns[name][which] for name in ("yaw", "pitch", "roll")))
+    return rotation_of(*(columns[name][which] for name in ("yaw", "pitch", "roll")))
 
 
 def _readable(predicted: Columns) -> NDArray[np.bool_]:

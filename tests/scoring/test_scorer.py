@@ -2,16 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from depthlm_plugin.scoring.intervals import picture_keys, weights
 from depthlm_plugin.scoring.ratio import score
-from depthlm_plugin.scoring.scorer import SCORERS, angle_deg, area_above, rotation, turn_deg
+from depthlm_plugin.scoring.scorer import SCORERS, area_above
 from depthlm_plugin.scoring.tally import Tally
 from depthlm_plugin.tasks import TASKS
-from depthlm_plugin.tasks.task import turned
 
 NAN, INF = math.nan, math.inf
 RIGHT, DOWN, FORWARD = np.eye(3)
@@ -75,84 +73,6 @@ def test_place():
 def test_a_place_beyond_all_floats_is_wrong_without_a_warning():
     metrics = scored("place", ["x", "y"], [[1.7e308, -1.7e308], [5, 5]], [[5, 5]] * 2)
     assert (metrics["pck_5"], metrics["epe"]) == (0.5, INF)
-
-
-# Rotations: Ry(yaw) Rx(pitch) Rz(roll), against scipy and against what the words say.
-
-
-@pytest.mark.parametrize(
-    ("angles", "axis", "becomes"),
-    [
-        ((90, 0, 0), FORWARD, RIGHT),
-        ((90, 0, 0), DOWN, DOWN),
-        ((0, 90, 0), FORWARD, -DOWN),
-        ((0, 90, 0), RIGHT, RIGHT),
-        ((0, 0, 90), RIGHT, DOWN),
-        ((0, 0, 90), FORWARD, FORWARD),
-        ((90, 90, 0), FORWARD, -DOWN),  # pitch is about the axis that yaw has turned
-        ((90, 0, 90), RIGHT, DOWN),
-        ((0, 90, 90), RIGHT, FORWARD),
-    ],
-    ids=[
-        "yaw looks right",
-        "yaw keeps upright",
-        "pitch looks up",
-        "pitch keeps the right side",
-        "roll turns the right side down",
-        "roll keeps looking ahead",
-        "right, then up",
-        "right, then rolled",
-        "up, then rolled",
-    ],
-)
-def test_quarter_turns(angles, axis, becomes):
-    [matrix] = rotation(*np.array(angles, dtype=float)[:, None])
-    assert matrix @ axis == pytest.approx(becomes, abs=1e-15)
-
-
-ANGLES = st.tuples(*[st.floats(-180, 180)] * 3)
-
-
-@given(st.lists(ANGLES, min_size=1, max_size=5))
-def test_rotations_are_scipys_intrinsic_yxz(angles):
-    expected = Rotation.from_euler("YXZ", angles, degrees=True)
-    assert rotation(*np.array(angles).T) == pytest.approx(expected.as_matrix(), abs=1e-12)
-
-
-@given(ANGLES)
-@example((10, 90, 30))
-@example((10, -90, 30))
-def test_a_rotation_comes_back_from_the_angles_that_are_written(angles):
-    [matrix] = rotation(*np.array(angles)[:, None])
-    [again] = rotation(*np.array(turned(matrix))[:, None])
-    # Near a pitch of 90 degrees the arc sine has half of the digits, and roll is taken as zero.
-    assert again == pytest.approx(matrix, abs=1e-5)
-
-
-@given(ANGLES, ANGLES)
-def test_turns_between_rotations_are_scipys(one, other):
-    first, second = (Rotation.from_euler("YXZ", a, degrees=True) for a in (one, other))
-    [found] = turn_deg(first.as_matrix()[None], second.as_matrix()[None])
-    assert found == pytest.approx(np.rad2deg((first.inv() * second).magnitude()), abs=1e-9)
-
-
-@pytest.mark.parametrize("deg", [0, 1e-10, 1e-6, 1, 90, 179, 180 - 1e-10, 180])
-def test_turns_are_exact_from_none_to_half_a_turn(deg):
-    some = Rotation.from_euler("YXZ", [20, 30, 40], degrees=True)
-    turn = Rotation.from_rotvec(deg * np.array([0.6, 0, 0.8]), degrees=True)
-    [found] = turn_deg((some * turn).as_matrix()[None], some.as_matrix()[None])
-    assert found == pytest.approx(deg, abs=1e-13, rel=1e-13)
-
-
-@pytest.mark.parametrize("length", [5e-324, 1e-200, 1, 1e200, 1.7e308])
-def test_angles_between_vectors_of_any_length(length):
-    vectors = length * np.array([RIGHT, -FORWARD, FORWARD])
-    others = np.tile(FORWARD, (3, 1))
-    assert angle_deg(vectors, others) == pytest.approx([90, 180, 0])
-
-
-def test_a_small_angle_between_vectors_is_exact():
-    assert angle_deg(np.array([[1e-12, 0, 1]]), FORWARD[None]) == pytest.approx(np.rad2deg(1e-12))
 
 
 # The area under the recall curve
