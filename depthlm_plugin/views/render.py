@@ -18,6 +18,7 @@ from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote
 from .decode import check_size, load_pixels
+from .undistort import undistort_image
 
 if TYPE_CHECKING:
     from .view import View
@@ -158,8 +159,6 @@ def source_pixels(
         pixels = load_pixels(path, where, exif_rotation, fast=fast)
         check_size((pixels.shape[1], pixels.shape[0]), camera, path, where)
         if camera.lens is not None:
-            from ..geometry.lens import undistort_image
-
             pixels = undistort_image(pixels, camera)
         CACHE.put(key, pixels)
     return pixels
