@@ -13,7 +13,8 @@ import numpy as np
 
 from ...errors import DepthLMError, RecordError
 from ...geometry.arrays import Floats
-from ...records.record import check_record, find_image, parse_row, record_files
+from ...records.files import record_files
+from ...records.record import check_record, find_image, parse_row
 from ...records.rows import Rows, open_rows
 from ..frames import Frame, Item
 from ..reading import Reader, missing
