@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..records.record import check_record, parse_row, read_rows
+from ..records.record import check_record, parse_row
+from ..records.rows import read_rows
 from .sets import BenchSet
 
 PART = 2048

@@ -12,7 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from ..records import storage
-from ..records.record import parse_row, read_rows
+from ..records.record import parse_row
+from ..records.rows import read_rows
 from ..records.shard_writer import ROWS_PER_SHARD, write_shards
 
 

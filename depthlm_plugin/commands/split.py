@@ -16,7 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DepthLMError
-from ..records.record import parse_row, read_rows
+from ..records.record import parse_row
+from ..records.rows import read_rows
 from ..records.splits import (
     EVAL,
     FOLDER,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import GeometryError, did_you_mean
-from ..geometry.camera import DEPTH_KINDS, Camera, Floats
+from ..geometry.arrays import Floats
+from ..geometry.camera import DEPTH_KINDS, Camera
 from ..geometry.rigid import check_pose
 
 _BORDER_PX = 0.5  # of a depth map: by how much one edge may miss the picture's where others agree

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import GeometryError
+from .arrays import Floats
 from .lens import Lens
 
-Floats = NDArray[np.float64]
 WIDEST_DEG = 175.0  # no pinhole camera sees more; normalised intrinsics look as if they did
 WIDEST_FISHEYE_DEG = 720.0  # two full turns: room for the black around a wide lens's image circle
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import GeometryError
-from .camera import Floats
+from .arrays import Floats
 
 _UNIT = 1e-2  # by which the norm of a stored unit quaternion may differ from 1
 
@@ -33,13 +33,11 @@ def motion(quaternion_wxyz: ArrayLike, translation_m: ArrayLike) -> Floats:
     norm = float(np.linalg.norm(quaternion))
     if not abs(norm - 1) < _UNIT:
         raise GeometryError(f"expected a unit quaternion, found {quaternion.tolist()}")
-    w, x, y, z = quaternion / norm
+    # Imported here: it takes most of a second, and most commands need none of it.
+    from scipy.spatial.transform import Rotation
+
     result = np.eye(4)
-    result[:3, :3] = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
+    result[:3, :3] = Rotation.from_quat(quaternion[[1, 2, 3, 0]]).as_matrix()
     result[:3, 3] = translation
     return result
 

@@ -18,7 +18,8 @@ from llamafactory.extras import logging
 
 from ..errors import DepthLMError
 from ..records import storage
-from ..records.record import read_rows, record_files
+from ..records.files import record_files
+from ..records.rows import read_rows
 from ..sampling.points import REDRAWN
 from .aligned import SKIPPED, total
 from .checks import check_views

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from .kind import AnswerKind, Columns, Reward, failures, readable
 from .units import Refused, read_quantities
 

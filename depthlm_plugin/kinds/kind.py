@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from .units import Refused
 
 Columns = Mapping[str, Floats]

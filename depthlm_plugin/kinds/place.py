@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from ..views.view import NORMALISED
 from .kind import AnswerKind, Columns, failures, medians, readable
 from .units import Refused, read_quantities

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.angles import angle_deg, rotation_of, turn_deg
+from ..geometry.arrays import Floats
 from .kind import AnswerKind, Columns, failures, medians, readable
 from .ratio import measure_ratio
 
@@ -58,11 +59,12 @@ class Pose(AnswerKind):
         )
         usable = readable(predicted) & (np.abs(towards).max(axis=1) > 0)
         rotation_deg, direction_deg = np.full((2, len(usable)), np.nan)
-        turns, true_turns = (
-            np.stack([columns[angle][usable] for angle in _ANGLES], axis=1)
-            for columns in (predicted, true)
+        rotation_deg[usable] = turn_deg(
+            *(
+                rotation_of(*(columns[angle][usable] for angle in _ANGLES))
+                for columns in (predicted, true)
+            )
         )
-        rotation_deg[usable] = turn_deg(turns, true_turns)
         direction_deg[usable] = angle_deg(towards[usable], truly_towards[usable])
         error_deg = np.where(usable, np.fmax(rotation_deg, direction_deg), np.inf)
         distance = measure_ratio(np.where(usable, predicted["distance"], np.nan), true["distance"])
@@ -78,32 +80,6 @@ class Pose(AnswerKind):
     def whole(self, kept: Mapping[str, Floats]) -> dict[str, float]:
         """Return the median errors, of what could be read."""
         return medians(kept, {name: name.replace("_mean", "_median") for name in self.kept})
-
-
-def rotations(angles_deg: Floats) -> Any:
-    """Return Ry(yaw) Rx(pitch) Rz(roll) of angles (N, 3) in this order, degrees: a scipy Rotation.
-
-    In camera axes (x right, y down, z forward): yaw turns to the right, pitch upwards, roll
-    clockwise. The inverse is `tasks.task.turned`.
-    """
-    from scipy.spatial.transform import Rotation  # takes 0.3 s, and only poses need it
-
-    return Rotation.from_euler("YXZ", angles_deg, degrees=True)
-
-
-def turn_deg(angles_deg: Floats, others_deg: Floats) -> Floats:
-    """Return the angles (N,) of the turns between rotations, given as `rotations` takes them."""
-    turns = rotations(others_deg).inv() * rotations(angles_deg)
-    result: Floats = np.rad2deg(turns.magnitude())
-    return result
-
-
-def angle_deg(vectors: Floats, others: Floats) -> Floats:
-    """Return the angles (N,) between vectors (N, 3) of any length but zero, degrees."""
-    one, other = (v / np.abs(v).max(axis=1, keepdims=True) for v in (vectors, others))
-    sine = np.linalg.norm(np.cross(one, other), axis=1)
-    result: Floats = np.rad2deg(np.arctan2(sine, (one * other).sum(axis=1)))
-    return result
 
 
 def area_above(errors: Floats, limit: float) -> Floats:

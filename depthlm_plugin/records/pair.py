@@ -23,7 +23,7 @@ def is_pair(raw: Mapping[str, Any]) -> bool:
 def check_any(
     raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
 ) -> tuple[Record, list[RecordError]]:
-    """Return what `records.check_record` does, of a record of one picture or of two.
+    """Return what `record.check_record` does, of a record of one picture or of two.
 
     Of two, the first is returned with the second as its `partner`. `relative_pose` is the second
     camera's pose in the first one's frame (4x4, metres, OpenCV axes); `intrinsics` and, where there

@@ -7,20 +7,17 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DepthLMError, GeometryError, RecordError, did_you_mean
-from ..geometry.camera import DEPTH_KINDS, Camera, Floats
+from ..errors import GeometryError, RecordError, did_you_mean
+from ..geometry.arrays import Floats
+from ..geometry.camera import DEPTH_KINDS, Camera
 from ..geometry.lens import Lens
 from ..geometry.rigid import check_pose
 from . import storage
-
-SUFFIXES = (".jsonl", ".json", ".parquet")
-UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,100 +53,6 @@ class Record:
     timestamp: float | None = None
     partner: Record | None = None
     at_edge: NDArray[np.bool_] | None = None
-
-
-def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Yield (where, JSON text) for every record of a file, or of a folder's files in name order.
-
-    `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0). The text is
-    not parsed yet, so that one bad line can be reported, or skipped, like any other bad record.
-    `rows.open_rows` gives the same by number. The path may be a URL that fsspec opens.
-
-    Raises:
-        DepthLMError: For a missing file, or one that is not a records file at all.
-    """
-    path = os.fspath(path)
-    if storage.is_folder(path):
-        from .rows import open_rows
-        from .shard_format import read_index
-
-        if read_index(path) is not None:
-            for where, raw in open_rows(path):
-                yield where, raw if isinstance(raw, str) else json.dumps(raw)
-            return
-    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
-    for file in record_files(path):
-        check_readable(file)
-        yield from readers[os.path.splitext(file)[1]](file)
-
-
-def record_files(path: str) -> list[str]:
-    """Return the records files in a folder, in name order, or the path of a file as it is.
-
-    Raises:
-        DepthLMError: For a folder without any, or one of shards that is still being written.
-    """
-    if not storage.is_folder(path):
-        return [path]
-    names = storage.names_in(path)
-    if UNFINISHED in names:
-        raise DepthLMError(
-            f"{path} is an unfinished folder of shards: it is being written, or that was cut off;"
-            " wait for it, or run depthlm shard again"
-        )
-    names = [name for name in names if os.path.splitext(name)[1] in SUFFIXES]
-    files = [storage.join(path, name) for name in names if name != "dataset_info.json"]
-    if not files:
-        raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
-    return [found for file in files for found in record_files(file)]
-
-
-def check_readable(path: str) -> None:
-    """Refuse a path that is no file, or none of records by its suffix.
-
-    Raises:
-        DepthLMError: Says what was expected.
-    """
-    if not storage.is_file(path):
-        raise DepthLMError(
-            f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})"
-        )
-    if os.path.splitext(path)[1] not in SUFFIXES:
-        raise DepthLMError(f"{path}: records are {', '.join(SUFFIXES)} files")
-
-
-def _read_jsonl(path: str) -> Iterator[tuple[str, str]]:
-    with storage.open_binary(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield f"{storage.name(path)}:{number}", line.decode(errors="replace")
-
-
-def _read_json(path: str) -> Iterator[tuple[str, str]]:
-    from .rows import read_json
-
-    for row, raw in enumerate(read_json(path)):
-        yield f"{storage.name(path)} row {row}", json.dumps(raw)
-
-
-def _read_parquet(path: str) -> Iterator[tuple[str, str]]:
-    import pyarrow
-
-    from .rows import open_parquet
-    from .shard_format import decode_records
-
-    row = 0
-    file = open_parquet(path)
-    try:
-        for batch in file.iter_batches(batch_size=1024):
-            for raw in decode_records(batch):
-                # Extra columns may hold what JSON cannot; nobody reads them back.
-                yield f"{storage.name(path)} row {row}", json.dumps(raw, default=str)
-                row += 1
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DepthLMError(
-            f"{path} cannot be read after row {row} ({error}); is the file complete?"
-        ) from error
 
 
 def parse_row(text: str, where: str) -> dict[str, Any]:

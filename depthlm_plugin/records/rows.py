@@ -20,8 +20,8 @@ import numpy as np
 
 from ..errors import DepthLMError
 from . import storage
+from .files import check_readable, record_files
 from .line_index import Lines, find_lines
-from .record import check_readable, record_files
 from .shard_format import Shard, decode_records, fingerprint, read_index
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ _OPEN_FILES = 48
 class Rows(ABC):
     """Records by number: `rows[i]` is (where, raw), raw as JSON text or, from Parquet, a dict.
 
-    `where` is as `records.read_rows` gives it: `file.jsonl:12`, `file.parquet row 11`.
+    `where` is as `read_rows` gives it: `file.jsonl:12`, `file.parquet row 11`.
     """
 
     @abstractmethod
@@ -62,7 +62,7 @@ def open_rows(path: str | Path) -> Rows:
     files the footers are read, and a row costs the decoding of its row group.
 
     Raises:
-        DepthLMError: For what `records.read_rows` refuses, and for shards that are unfinished.
+        DepthLMError: For what `read_rows` refuses, and for shards that are unfinished.
     """
     path = os.fspath(path)
     kept = _PerProcess(_Kept)
@@ -74,6 +74,27 @@ def open_rows(path: str | Path) -> Rows:
     files = record_files(path)
     opened = [_open(file, kept) for file in files]
     return opened[0] if files == [path] else _Folder(opened)
+
+
+def read_rows(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield (where, JSON text) for every record of a file, or of a folder's files in name order.
+
+    `where` reads `file.jsonl:12` (lines from 1) or `file.parquet row 11` (rows from 0). The text is
+    not parsed yet, so that one bad line can be reported, or skipped, like any other bad record.
+    `open_rows` gives the same by number. The path may be a URL that fsspec opens.
+
+    Raises:
+        DepthLMError: For a missing file, or one that is not a records file at all.
+    """
+    path = os.fspath(path)
+    if storage.is_folder(path) and read_index(path) is not None:
+        for where, raw in open_rows(path):
+            yield where, raw if isinstance(raw, str) else json.dumps(raw)
+        return
+    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+    for file in record_files(path):
+        check_readable(file)
+        yield from readers[os.path.splitext(file)[1]](file)
 
 
 def _open(path: str, kept: _PerProcess[_Kept]) -> Rows:
@@ -236,6 +257,35 @@ class _Folder(Rows):
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
         found: tuple[str, dict[str, Any] | str] = self._parts[part][row - int(self._starts[part])]
         return found
+
+
+def _read_jsonl(path: str) -> Iterator[tuple[str, str]]:
+    with storage.open_binary(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{storage.name(path)}:{number}", line.decode(errors="replace")
+
+
+def _read_json(path: str) -> Iterator[tuple[str, str]]:
+    for row, raw in enumerate(read_json(path)):
+        yield f"{storage.name(path)} row {row}", json.dumps(raw)
+
+
+def _read_parquet(path: str) -> Iterator[tuple[str, str]]:
+    import pyarrow
+
+    row = 0
+    file = open_parquet(path)
+    try:
+        for batch in file.iter_batches(batch_size=1024):
+            for raw in decode_records(batch):
+                # Extra columns may hold what JSON cannot; nobody reads them back.
+                yield f"{storage.name(path)} row {row}", json.dumps(raw, default=str)
+                row += 1
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DepthLMError(
+            f"{path} cannot be read after row {row} ({error}); is the file complete?"
+        ) from error
 
 
 def open_parquet(path: str) -> Any:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from ..errors import ConfigError, DepthLMError
 from . import storage
-from .record import UNFINISHED
+from .files import UNFINISHED
 from .shard_format import (
     EXTRA,
     FORMAT,

@@ -22,7 +22,7 @@ from ..errors import ConfigError, RecordError
 from .record import parse_row
 
 Group = tuple[str, ...]
-Rows = Iterable[tuple[str, str]]  # (where, JSON text), as records.read_rows yields them
+Rows = Iterable[tuple[str, str]]  # (where, JSON text), as rows.read_rows yields them
 TRAIN, EVAL = "train", "eval"
 FOLDER = "(.*)/"  # the pattern whose groups are the images' folders
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 from PIL import Image
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from ..kinds.ratio import THRESHOLD
 from ..scoring.scores import BINS_M, bin_label
 

@@ -10,8 +10,7 @@ from typing import Any, overload
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
 from ..records import storage
-from ..records.record import read_rows
-from ..records.rows import open_rows
+from ..records.rows import open_rows, read_rows
 from ..tasks import TASKS
 from .planner import Planner
 from .requirements import check_served, lacking

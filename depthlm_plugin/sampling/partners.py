@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry.camera import Floats, convert_depth
+from ..geometry.arrays import Floats
+from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse, moved
 
 if TYPE_CHECKING:

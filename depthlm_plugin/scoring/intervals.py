@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 
 RESAMPLES = 1000
 LEVEL = 0.95

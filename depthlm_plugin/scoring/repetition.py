@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 
 MOST = 50_000  # different answers that are counted one by one
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthLMError
-from ..geometry.camera import DEPTH_KINDS, Floats
+from ..geometry.arrays import Floats
+from ..geometry.camera import DEPTH_KINDS
 from ..kinds.kind import AnswerKind
 from ..kinds.units import asked_unit
 from ..tasks import TASKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.camera import Floats
+from ..geometry.arrays import Floats
 from ..kinds.kind import AnswerKind
 from .intervals import FEWEST, RESAMPLES
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry.camera import Floats
+from ..geometry.angles import angles_of
+from ..geometry.arrays import Floats
 from ..kinds.pose import POSE
-from .task import NEAREST_M, Asked, NotAskableError, Shown, Task, turned
+from .task import NEAREST_M, Asked, NotAskableError, Shown, Task
 
 if TYPE_CHECKING:
     from ..config.block import DepthLMConfig
@@ -31,7 +32,7 @@ def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
         raise NotAskableError("a camera that did not move")
     direction = pose[:3, 3] / distance_m
     x, y, z = (float(part) for part in direction)
-    yaw, pitch, roll = turned(pose[:3, :3])
+    yaw, pitch, roll = angles_of(pose[:3, :3])
     truth = {"distance": distance_m, "x": x, "y": y, "z": z}
     truth |= {"yaw": yaw, "pitch": pitch, "roll": roll}
     return Asked(truth, words={"direction": in_words(direction)})

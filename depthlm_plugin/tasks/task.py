@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..geometry.camera import Floats, convert_depth
+from ..geometry.arrays import Floats
+from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse
 from ..kinds.kind import AnswerKind
 from ..kinds.ratio import RATIO
@@ -130,19 +129,3 @@ def drawn(limits: tuple[float, float], rng: random.Random) -> float:
     """Return a number of a range as questions state it: with one decimal."""
     low, high = limits
     return round(low + rng.random() * (high - low), 1)
-
-
-def turned(rotation: Floats) -> tuple[float, float, float]:
-    """Return (yaw, pitch, roll) in degrees of a rotation (3, 3) = Ry(yaw) Rx(pitch) Rz(roll).
-
-    In camera axes (x right, y down, z forward): yaw turns to the right, pitch upwards, roll
-    clockwise. At a pitch of +-90 degrees roll is taken as zero.
-    """
-    pitch = np.arcsin(np.clip(-rotation[1, 2], -1, 1))
-    if abs(rotation[1, 2]) < 1 - 1e-12:
-        yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
-        roll = np.arctan2(rotation[1, 0], rotation[1, 1])
-    else:
-        yaw, roll = np.arctan2(-rotation[2, 0], rotation[0, 0]), 0.0
-    degrees = np.rad2deg([yaw, pitch, roll])
-    return float(degrees[0]), float(degrees[1]), float(degrees[2])

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from ..errors import ConfigError, GeometryError, did_you_mean
+from ..geometry.arrays import Pixels
 
-Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
 Offset = tuple[int, int]
 RED: Color = (255, 0, 0)

@@ -1,7 +1,7 @@
-"""Executing views: decode, one resample of the window, padding, marks.
+"""Rendering: decode a picture, and resample one window of it.
 
-Images decoded or resampled lately are kept, up to a bound, so that many points of one image cost
-little more than one. What is rendered never depends on what is kept.
+Pictures decoded or resampled lately are kept, up to a bound, so that many points of one picture
+cost little more than one. What is rendered never depends on what is kept.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote
 from .decode import check_size, load_pixels
-from .markers import Pixels
-
-if TYPE_CHECKING:
-    from .view import View
+from .undistort import undistort_image
 
 RESAMPLINGS = ("fast", "reference")
 CACHE_BYTES = 32 * 2**20  # of each process
@@ -44,10 +42,10 @@ class PixelCache:
         if key is None:
             return None
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
+            pixels = self._kept.get(key)
+            if pixels is not None:
                 self._kept.move_to_end(key)
-            return found
+            return pixels
 
     def put(self, key: object, pixels: Pixels) -> None:
         """Keep an array, dropping the least recently used ones; one over the bound is not kept."""
@@ -71,41 +69,90 @@ class PixelCache:
 CACHE = PixelCache(CACHE_BYTES)
 
 
-def render(view: View, where: str) -> Pixels:
-    """Return the view's pixels (H, W, 3), 8-bit RGB, a fresh array; see `View.render`."""
-    width, height = view.size_wh
-    full_w, full_h = view.normalised.size_wh
-    left, top = max(view.left, 0), max(view.top, 0)
-    right, bottom = min(view.left + width, full_w), min(view.top + height, full_h)
-    window = _resampled(view, where, left, top, right, bottom)
-    if (right - left, bottom - top) == (width, height):
-        pixels = window
-    else:
-        pixels = np.zeros((height, width, 3), np.uint8)
-        pixels[top - view.top : bottom - view.top, left - view.left : right - view.left] = window
-    for mark in view.marks:
-        mark.marker.draw(pixels, mark.x, mark.y)
+@dataclass(frozen=True)
+class Source:
+    """A picture file, and how it is read.
+
+    Attributes:
+        path: The file, local or remote.
+        camera: Its camera.
+        exif_rotation: How its EXIF orientation is read (`decode.image_size`).
+        resampling: `fast` (torch) or `reference` (Pillow only).
+    """
+
+    path: str
+    camera: Camera
+    exif_rotation: str
+    resampling: str
+
+    def pixels(self, where: str) -> Pixels:
+        """Return `source_pixels` of it."""
+        fast = self.resampling == "fast"
+        return source_pixels(self.path, self.camera, where, self.exif_rotation, fast=fast)
+
+
+def render_window(
+    source: Source, resampled: Camera, left: int, top: int, size_wh: tuple[int, int], where: str
+) -> Pixels:
+    """Return a window (H, W, 3) of a resampled picture, black outside it, as a fresh array.
+
+    The window is resampled straight from the source, with the neighbouring source pixels that the
+    filter needs, which equals resampling everything and then cropping.
+
+    Args:
+        source: The picture.
+        resampled: The camera, without a lens, of all of the picture as it is resampled.
+        left: Column of the window's first pixel in the resampled picture; negative: black before.
+        top: Row of the window's first pixel in the resampled picture, likewise.
+        size_wh: Size (width, height) of the window, pixels; it must meet the picture.
+        where: What to name in errors: the record's file and line.
+
+    Raises:
+        RecordError: When the picture cannot be read, or is not of its camera's size.
+    """
+    width, height = size_wh
+    full_w, full_h = resampled.size_wh
+    inner_left, inner_top = max(left, 0), max(top, 0)
+    inner = inner_left, inner_top, min(left + width, full_w), min(top + height, full_h)
+    window = _resample(source, resampled, inner, where)
+    if window.shape[:2] == (height, width):
+        return window
+    pixels = np.zeros((height, width, 3), np.uint8)
+    rows = slice(inner_top - top, inner_top - top + window.shape[0])
+    columns = slice(inner_left - left, inner_left - left + window.shape[1])
+    pixels[rows, columns] = window
     return pixels
 
 
-def _resampled(view: View, where: str, left: int, top: int, right: int, bottom: int) -> Pixels:
-    """Return that window of the whole image at the view's focal length, a fresh array."""
-    source = view.source
-    scale_xy = view.focal_px / source.fx, view.focal_px / source.fy
+def _resample(
+    source: Source, resampled: Camera, window: tuple[int, int, int, int], where: str
+) -> Pixels:
+    """Return a window (left, top, right, bottom) inside the resampled picture, a fresh array."""
+    left, top, right, bottom = window
+    scale_xy = resampled.fx / source.camera.fx, resampled.fy / source.camera.fy
     if scale_xy == (1, 1):
-        return _source(view, where)[top:bottom, left:right].copy()
-    if view.resampling == "fast":
+        return source.pixels(where)[top:bottom, left:right].copy()
+    if source.resampling == "fast":
         from .torch_filter import can_resample
 
-        if can_resample(source.size_wh, scale_xy):
-            return _fast(view, where, scale_xy, (left, top, right, bottom)).copy()
-    return resample_reference(_source(view, where), scale_xy, left, top, right, bottom)
+        if can_resample(source.camera.size_wh, scale_xy):
+            return _resample_fast(source, resampled.size_wh, scale_xy, window, where).copy()
+    return resample_reference(source.pixels(where), scale_xy, *window)
 
 
 def resample_reference(
     pixels: Pixels, scale_xy: tuple[float, float], left: int, top: int, right: int, bottom: int
 ) -> Pixels:
-    """Return a window of pixels (H, W, 3) resampled by these factors, by Pillow, a fresh array."""
+    """Return a window of a picture (H, W, 3) resampled by Pillow, a fresh array.
+
+    Args:
+        pixels: The picture.
+        scale_xy: Factors along x and y: u' = (u + 0.5) scale - 0.5.
+        left: First column of the window in the resampled picture.
+        top: First row of the window in the resampled picture.
+        right: Column after its last.
+        bottom: Row after its last.
+    """
     step_x, step_y = 1 / scale_xy[0], 1 / scale_xy[1]
     box = (
         left * step_x,
@@ -117,37 +164,45 @@ def resample_reference(
     return np.array(image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=box))
 
 
-def _fast(
-    view: View, where: str, scale_xy: tuple[float, float], window: tuple[int, int, int, int]
+def _resample_fast(
+    source: Source,
+    full_wh: tuple[int, int],
+    scale_xy: tuple[float, float],
+    window: tuple[int, int, int, int],
+    where: str,
 ) -> Pixels:
-    """Return a window (left, top, right, bottom) of the image resampled by torch; not to write to.
+    """Return a window (left, top, right, bottom) resampled by torch; nobody may write to it.
 
-    Where the window is most of the image, all of it is made and kept. That choice must not depend
+    Where the window is most of the picture, all of it is made and kept. That choice must not depend
     on what is kept already: torch rounds its weights by the size of what it is given.
     """
     from .torch_filter import resample
 
     left, top, right, bottom = window
-    full_w, full_h = view.normalised.size_wh
+    full_w, full_h = full_wh
     if full_w * full_h > 1.5 * right * bottom or full_w * full_h * 3 > CACHE.max_bytes // 4:
-        return resample(_source(view, where), scale_xy, *window)
-    key = _key(view.image, view.source, view.exif_rotation, scale_xy)
+        return resample(source.pixels(where), scale_xy, *window)
+    key = _key(source.path, source.camera, source.exif_rotation, scale_xy)
     pixels = CACHE.get(key)
     if pixels is None:
-        pixels = resample(_source(view, where), scale_xy, 0, 0, full_w, full_h)
+        pixels = resample(source.pixels(where), scale_xy, 0, 0, full_w, full_h)
         CACHE.put(key, pixels)
     return pixels[top:bottom, left:right]
-
-
-def _source(view: View, where: str) -> Pixels:
-    rule, fast = view.exif_rotation, view.resampling == "fast"
-    return source_pixels(view.image, view.source, where, rule, fast=fast)
 
 
 def source_pixels(
     path: str, camera: Camera, where: str, exif_rotation: str, *, fast: bool
 ) -> Pixels:
-    """Return a source image (H, W, 3), its lens distortion removed; nobody may write to it.
+    """Return a picture (H, W, 3) as it is stored, its lens distortion removed.
+
+    It is kept for the next caller: nobody may write to it.
+
+    Args:
+        path: The file, local or remote.
+        camera: Its camera.
+        where: What to name in errors: the record's file and line.
+        exif_rotation: How its EXIF orientation is read (`decode.image_size`).
+        fast: Whether torchvision decodes plain JPEG and PNG files.
 
     Raises:
         RecordError: When it cannot be read, or is not of the camera's size.
@@ -158,8 +213,6 @@ def source_pixels(
         pixels = load_pixels(path, where, exif_rotation, fast=fast)
         check_size((pixels.shape[1], pixels.shape[0]), camera, path, where)
         if camera.lens is not None:
-            from ..geometry.lens import undistort_image
-
             pixels = undistort_image(pixels, camera)
         CACHE.put(key, pixels)
     return pixels

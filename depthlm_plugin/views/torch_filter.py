@@ -16,7 +16,7 @@ import torchvision.io
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from .markers import Pixels
+from ..geometry.arrays import Pixels
 
 _SUPPORT_PX = 2  # of the bicubic filter, on either side, in the coarser of the two images
 

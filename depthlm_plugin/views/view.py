@@ -1,6 +1,6 @@
 """Views: which part of an image the model sees, at which focal length, with which marks.
 
-A `View` only decides; `rendering` executes. It has a compact text form, so that it can travel
+A `View` only decides; `render` executes. It has a compact text form, so that it can travel
 wherever LLaMA-Factory carries an image path, and no rendered image is ever stored.
 """
 
@@ -15,18 +15,11 @@ import numpy as np
 from PIL import Image
 
 from ..errors import GeometryError, did_you_mean
-from ..geometry.camera import Camera, Floats
+from ..geometry.arrays import Floats, Pixels
+from ..geometry.camera import Camera
 from ..geometry.lens import Lens
-from .markers import (
-    RED,
-    Color,
-    Marker,
-    Pixels,
-    format_color,
-    get_marker,
-    parse_color,
-)
-from .render import RESAMPLINGS, render
+from .markers import RED, Color, Marker, format_color, get_marker, parse_color
+from .render import RESAMPLINGS, Source, render_window
 
 SCHEME = "depthlm://"
 FORMAT = "v4"  # raise it whenever the same text would render differently
@@ -92,7 +85,7 @@ class View:
         top: Row of the window's first pixel in the resampled image, likewise.
         size_wh: Size of the window (width, height), pixels.
         marks: Marks, in pixels of the window.
-        exif_rotation: How the source's EXIF orientation is read (`images.image_size`).
+        exif_rotation: How the source's EXIF orientation is read (`decode.image_size`).
         resampling: `fast` (torch) or `reference` (Pillow only, the same bits on every machine);
             they differ by at most 2 grey levels.
 
@@ -154,10 +147,10 @@ class View:
         return result
 
     def render(self, where: str = "view") -> Image.Image:
-        """Return the view as an RGB image: decode, one bicubic resample of the window, marks.
+        """Return the view as an RGB image: the picture resampled once, bicubic, then the marks.
 
-        The window is resampled straight from the source, with the neighbouring source pixels that
-        the filter needs, which equals resampling everything and then cropping.
+        Args:
+            where: What to name in errors: the record's file and line.
 
         Raises:
             RecordError: When the image cannot be read, or is not of the source camera's size.
@@ -166,7 +159,11 @@ class View:
 
     def pixels(self, where: str = "view") -> Pixels:
         """Return the view as an array (H, W, 3), 8-bit RGB; otherwise as `render`."""
-        return render(self, where)
+        source = Source(self.image, self.source, self.exif_rotation, self.resampling)
+        pixels = render_window(source, self.normalised, self.left, self.top, self.size_wh, where)
+        for mark in self.marks:
+            mark.marker.draw(pixels, mark.x, mark.y)
+        return pixels
 
     def to_uri(self, **extra: str) -> str:
         """Return the text form: `depthlm://v4?image=...`, with `extra` fields appended."""

@@ -1,38 +1,18 @@
 import math
 import pickle
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.lenses import LENSES
 
 from depthlm_plugin import Camera
-from depthlm_plugin.errors import ConfigError, GeometryError
-from depthlm_plugin.geometry.lens import LENS_MODELS, Lens, undistort_image
+from depthlm_plugin.errors import GeometryError
+from depthlm_plugin.geometry.lens import LENS_MODELS, Lens
 
 NO_CV2 = "OpenCV is the optional extra 'lens'"
 
-# As calibrated: a phone, a webcam, a wide lens with k3 (turns at r = 1.17), pincushion, three
-# fisheyes (a TUM-VI camera, one that turns at 75 degrees, an equidistant one), and two with thin
-# prism terms (the camera of ETH3D; one that turns, whose prism is as strong as a decentred add-on).
-LENSES = {
-    "phone": Lens("opencv", (0.0812, -0.172, -0.00036, 0.00021, 0.071)),
-    "webcam": Lens("opencv", (-0.2834, 0.0739, 0.00019, 0.00002)),
-    "folds": Lens("opencv", (-0.32, 0.12, 0.0008, -0.0011, -0.03)),
-    "folds, no tangential": Lens("opencv", (-0.32, 0.0, 0.0, 0.0)),  # turns at r = sqrt(1 / 0.96)
-    "pincushion": Lens("opencv", (0.12, 0.03, -0.001, 0.002)),
-    "fisheye": Lens("fisheye", (0.0034823, 0.0007150, -0.0020532, 0.00020293)),
-    "fisheye folds": Lens("fisheye", (-0.05, -0.06, -0.01, -0.004)),
-    "equidistant": Lens("fisheye", (0.0, 0.0, 0.0, 0.0)),
-    "eth3d": Lens(
-        "thin_prism_fisheye",
-        (0.21047, 0.21102, -5.36231e-06, 0.00051541, -0.158023, 0.406856, -8.46499e-05, 0.00086131),
-    ),
-    "prism folds": Lens(
-        "thin_prism_fisheye", (-0.05, -0.06, 0.012, -0.007, -0.01, -0.004, 0.02, -0.015)
-    ),
-}
 every_lens = pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 FAR_RAYS = np.random.default_rng(0).uniform(-6, 6, (20_000, 2))
 NEAR_RAYS = np.random.default_rng(1).uniform(-0.55, 0.55, (500, 2))
@@ -283,87 +263,3 @@ def test_points_agree_with_opencv(lens):
     theirs = inverse(theirs[:, None], *arguments, criteria=exact).reshape(-1, 2)
     pixels = camera.project(points.reshape(-1, 3))
     np.testing.assert_allclose(camera.undistort_pixels(pixels), theirs, rtol=0, atol=1e-6)
-
-
-PERIOD_PX = 24.0
-
-
-def waves(position_px):
-    """Colours (N, 3) whose first two channels encode a position (N,) up to a whole period."""
-    phase = position_px * (2 * math.pi / PERIOD_PX)
-    colour = np.stack([np.sin(phase), np.cos(phase), np.zeros_like(phase)], axis=-1)
-    return np.rint(127.5 + 120 * colour).astype(np.uint8)
-
-
-def position_error_px(colours, position_px):
-    sine, cosine = (colours[..., :2].astype(float) - 127.5).T
-    turns = np.arctan2(sine, cosine).T / (2 * math.pi) - position_px / PERIOD_PX
-    return (turns - np.rint(turns)) * PERIOD_PX
-
-
-@every_lens
-@pytest.mark.parametrize("axis", [0, 1], ids=["columns", "rows"])
-def test_an_undistorted_picture_shows_things_where_undistort_pixels_says(lens, axis):
-    """Render a world painted with waves through the lens, undistort, and read positions back."""
-    pytest.importorskip("cv2", reason=NO_CV2)
-    camera = Camera(260.0, 255.0, 166.0, 116.0, (320, 240), lens)
-    pixels = np.stack(np.meshgrid(np.arange(320), np.arange(240)), axis=-1).reshape(-1, 2)
-    seen = camera.can_undistort(pixels)
-    world = np.zeros((240 * 320, 3), dtype=np.uint8)
-    world[seen] = waves(camera.undistort_pixels(pixels[seen])[:, axis])
-    straight = undistort_image(world.reshape(240, 320, 3), camera)
-
-    source = np.full((240 * 320, 2), -9.0)
-    rays = (pixels - (166.0, 116.0)) / (260.0, 255.0)
-    distorted, valid = lens.try_distort(rays)
-    source[valid] = distorted[valid] * (260.0, 255.0) + (166.0, 116.0)
-    within = ((source > 2) & (source < (317, 237))).all(axis=1)
-    squeezed = np.linalg.norm(lens.try_distort(rays * 1.01)[0] - distorted, axis=1)
-    scale = squeezed / np.linalg.norm(rays * 0.01 + 1e-9, axis=1)
-    within &= scale > 0.6
-    assert within.sum() > 40_000
-    error_px = np.abs(position_error_px(straight.reshape(-1, 3)[within], pixels[within, axis]))
-    # OpenCV's cubic kernel (a = -0.75) moves edges by up to 0.048 px of the distorted picture, and
-    # before OpenCV 5 it looks at 1/32 px: where the lens squeezes, that is more of the new one.
-    assert (error_px * np.minimum(scale[within], 1)).max() < 0.1
-    assert error_px[scale[within] > 0.9].max() < 0.1
-    assert np.median(error_px) < 0.05
-    outside = ((source < -3) | (source > (323, 243))).any(axis=1)
-    assert not straight.reshape(-1, 3)[outside].any()
-
-
-def test_beyond_the_turn_the_picture_is_black_not_mirrored():
-    pytest.importorskip("cv2", reason=NO_CV2)
-    lens = LENSES["folds, no tangential"]
-    camera = Camera(60.0, 60.0, 99.5, 74.5, (200, 150), lens)
-    straight = undistort_image(np.full((150, 200, 3), 255, np.uint8), camera)
-    assert straight[75, 99 + 61].all()
-    assert not straight[75, 99 + 62 :].any()  # turns at 60 * 1.0206 = 61.2 px
-
-
-def test_zero_distortion_keeps_the_picture():
-    pytest.importorskip("cv2", reason=NO_CV2)
-    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    noise.flags.writeable = False  # as numpy sees a Pillow image
-    camera = Camera(60.0, 61.0, 31.0, 24.0, (64, 48), Lens("opencv", (0.0,) * 4))
-    np.testing.assert_array_equal(undistort_image(noise, camera), noise)
-    assert undistort_image(noise, camera.pinhole) is noise
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [np.zeros((64, 48, 3), np.uint8), np.zeros((48, 64), np.uint8), np.zeros((48, 64, 3))],
-    ids=["turned", "grey", "float"],
-)
-def test_pixels_of_another_shape_are_refused(pixels):
-    camera = Camera(60.0, 61.0, 31.0, 24.0, (64, 48), LENSES["phone"])
-    with pytest.raises(GeometryError, match=r"shape \(48, 64, 3\).*found"):
-        undistort_image(pixels, camera)
-
-
-def test_without_opencv_a_picture_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)  # what Python itself does for a blocked import
-    camera = Camera(60.0, 61.0, 31.0, 24.0, (64, 48), LENSES["phone"])
-    with pytest.raises(ConfigError, match=r'pip install "depthlm-plugin\[lens\]"'):
-        undistort_image(np.zeros((48, 64, 3), np.uint8), camera)
-    assert camera.undistort_pixels([[3, 4]]).shape == (1, 2)  # points need no OpenCV

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from depthlm_plugin.views.markers import MARKERS, RED, Color, Pixels, get_marker
+from depthlm_plugin.geometry.arrays import Pixels
+from depthlm_plugin.views.markers import MARKERS, RED, Color, get_marker
 
 TILE_WH = (48, 29)
 POINT_XY = (12, 14)

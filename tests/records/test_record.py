@@ -11,7 +11,8 @@ from depthlm_plugin import Camera, DepthSamples
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import DepthLMError, RecordError
 from depthlm_plugin.geometry.lens import Lens
-from depthlm_plugin.records.record import check_record, parse_row, read_rows
+from depthlm_plugin.records.record import check_record, parse_row
+from depthlm_plugin.records.rows import read_rows
 
 MALFORMED, INTRINSICS = "malformed record", "bad intrinsics"
 OUTSIDE, DEPTH = "pixel outside the image", "bad depth"

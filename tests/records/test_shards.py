@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.errors import ConfigError, DepthLMError
-from depthlm_plugin.records.record import parse_row, read_rows
-from depthlm_plugin.records.rows import open_rows
+from depthlm_plugin.records.record import parse_row
+from depthlm_plugin.records.rows import open_rows, read_rows
 from depthlm_plugin.records.shard_packing import pack_numbers, unpack_numbers
 from depthlm_plugin.records.shard_writer import write_shards
 

@@ -9,8 +9,9 @@ from PIL import Image
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import DepthLMError, RecordError
-from depthlm_plugin.records.record import find_image, parse_row, read_rows, storage
-from depthlm_plugin.records.rows import open_rows
+from depthlm_plugin.records import storage
+from depthlm_plugin.records.record import find_image, parse_row
+from depthlm_plugin.records.rows import open_rows, read_rows
 from depthlm_plugin.records.shard_writer import write_shards
 from depthlm_plugin.views.decode import image_size, load_pixels, load_rgb
 

@@ -204,3 +204,18 @@ def test_an_orientation_that_means_nothing_is_upright(tmp_path, orientation, rul
     noise().save(path, exif=with_orientation(orientation))
     assert image_size(path, WHERE, rule) == (60, 40)
     np.testing.assert_array_equal(load_rgb(path, WHERE, rule), noise())
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP", "GIF"])
+def test_a_decoded_picture_is_its_callers_alone(tmp_path, form):
+    path = tmp_path / "a"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, form)
+    picture, other = (load_rgb(str(path), WHERE) for _ in range(2))
+    path.write_bytes(b"\0" * path.stat().st_size)
+    path.unlink()
+    before = np.array(other)
+    picture.paste((1, 2, 3), (0, 0, 60, 40))
+    np.testing.assert_array_equal(other, before)
+    assert before.std() > 30
+    assert other.copy().resize((30, 20)).mode == "RGB"

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...geometry.rigid import inverse, motion, moved
 from ..formats.lidar import off_vehicle, seen_points
 from ..frames import Frame, Item

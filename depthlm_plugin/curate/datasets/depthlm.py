@@ -12,8 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import DepthLMError, RecordError
-from ...geometry.camera import Floats
-from ...records.record import check_record, find_image, parse_row, record_files
+from ...geometry.arrays import Floats
+from ...records.files import record_files
+from ...records.record import check_record, find_image, parse_row
 from ...records.rows import Rows, open_rows
 from ..frames import Frame, Item
 from ..reading import Reader, missing

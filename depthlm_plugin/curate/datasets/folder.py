@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ConfigError, DepthLMError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...views.decode import image_size
 from ..formats.folder_camera import check_scale, find_camera, given_camera, read_pose
 from ..formats.pairing import find_pattern, pairs

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, DepthLMError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...views.decode import image_size
 from ..formats.csv_rows import read_rows
 from ..frames import Frame, Item

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DepthLMError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ
 from ...views.decode import image_size
 from ..frames import Frame, Item

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DepthLMError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...views.decode import image_size
 from ..formats.matlab import read_mat
 from ..frames import Frame, Item

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DepthLMError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
 from ..frames import Frame, Item

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DepthLMError, GeometryError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
 

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ...errors import ConfigError, RecordError
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 from .pairing import fill
 
 _NAMES = ("intrinsics.json", "K.txt")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geometry.camera import Camera, Floats
+from ...geometry.arrays import Floats
+from ...geometry.camera import Camera
 
 NEAREST_M = 1.0  # nearer returns are of the vehicle itself
 # Its outline and some more: no car of these datasets is longer or wider, mirrors included.

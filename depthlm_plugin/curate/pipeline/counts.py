@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DepthLMError
-from ...geometry.camera import Floats
+from ...geometry.arrays import Floats
 
 PLAUSIBLE_M = (0.05, 200.0)  # medians outside are a wrong unit in every dataset we know of
 USUAL_UNITS = (1000, 4000, 5000, 512, 256, 8000, 6553.5)  # a metre, of depth PNGs

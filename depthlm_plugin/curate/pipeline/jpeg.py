@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...geometry.camera import Camera
-from ...geometry.lens import undistort_image
 from ...views.render import resample_reference
+from ...views.undistort import undistort_image
 
 QUALITY = 95
 SUBSAMPLING = 0  # 4:4:4: colours as sharp as the rest

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, RecordError, did_you_mean
-from ...geometry.camera import Floats, convert_depth
+from ...geometry.arrays import Floats
+from ...geometry.camera import convert_depth
 from ..frames import Frame
 
 STRATEGIES = ("uniform", "log", "edges")

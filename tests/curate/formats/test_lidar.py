@@ -1,40 +1,17 @@
-"""Rigid motions, and what of a lidar's points a camera sees."""
+"""What of a lidar's points a camera sees."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 from support import street
 from support.scene import Pinhole
 
 from depthlm_plugin.curate.formats.lidar import seen_points
-from depthlm_plugin.errors import GeometryError
 from depthlm_plugin.geometry.camera import Camera
 from depthlm_plugin.geometry.lens import Lens
-from depthlm_plugin.geometry.rigid import inverse, motion, moved
+from depthlm_plugin.geometry.rigid import inverse, moved
 
 SEEN = Pinhole(420.0, 420.0, 255.5, 160.0, 512, 388)
 CAMERA = Camera(420.0, 420.0, 255.5, 160.0, (512, 388))
-
-
-@given(st.lists(st.floats(-9, 9), min_size=4, max_size=4).filter(lambda q: np.dot(q, q) > 0.1))
-def test_motions_are_those_of_scipy(numbers):
-    quaternion = np.array(numbers) / np.linalg.norm(numbers)
-    pose = motion(quaternion, (1, -2, 3))
-    np.testing.assert_allclose(
-        pose[:3, :3], Rotation.from_quat(quaternion, scalar_first=True).as_matrix(), atol=1e-12
-    )
-    points = np.random.default_rng(0).normal(size=(5, 3))
-    np.testing.assert_allclose(moved(inverse(pose), moved(pose, points)), points, atol=1e-9)
-    np.testing.assert_allclose(moved(pose, np.zeros((1, 3))), [(1, -2, 3)])
-    np.testing.assert_allclose(pose @ inverse(pose), np.eye(4), atol=1e-12)
-
-
-@pytest.mark.parametrize("quaternion", [(1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0), (np.nan, 0, 0, 1)])
-def test_what_is_no_rotation_is_refused(quaternion):
-    with pytest.raises(GeometryError, match="quaternion"):
-        motion(quaternion, (0, 0, 0))
 
 
 def wrong(pixels, distance_m, pose, camera=SEEN):

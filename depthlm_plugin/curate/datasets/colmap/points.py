@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import DepthLMError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 from ....geometry.rigid import inverse
 from ...formats.colmap import COUNT, mapped, parsing, read_images
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import ConfigError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ....geometry.rigid import inverse, moved
 from ...formats.colmap import (
     ModelFiles,

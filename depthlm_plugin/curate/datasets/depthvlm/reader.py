@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ....errors import ConfigError, DepthLMError, RecordError
-from ....records.record import parse_row, record_files
+from ....records.files import record_files
+from ....records.record import parse_row
 from ....records.rows import Rows, open_rows
 from ....views.decode import check_size, image_size
 from ...frames import Frame, Item, same_field

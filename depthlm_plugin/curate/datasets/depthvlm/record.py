@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import GeometryError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ...reading import read_depth_png, read_mask
 
 _FULL = 65535  # what 16 bits are cut to, and no depth in Taskonomy and HM3D

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ConfigError, DepthLMError, GeometryError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ...formats.folder_camera import assumed_camera, camera_of
 from ...frames import Frame, Item, same_field
 from ...reading import Reader, chosen, chosen_kind, missing

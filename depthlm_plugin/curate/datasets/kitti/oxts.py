@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import RecordError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 from ....geometry.rigid import inverse
 from ...reading import read_numbers
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from ....errors import DepthLMError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ....views.decode import image_size
 from ...frames import Frame, Item
 from ...reading import Reader, chosen, missing, read_depth_png

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ConfigError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 
 SHAPE_HW = 192, 256
 _METRES_BYTES = SHAPE_HW[0] * SHAPE_HW[1] * 4  # float32, metres

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ConfigError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ...frames import Frame, Item
 from ...reading import Official, Reader, chosen, missing
 from .scene import CAPTURES, Capture, frame_numbers, read_captures, read_poses

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import GeometryError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 from ....geometry.rigid import FLIP_YZ, inverse, motion
 
 CAPTURES = "pose_intrinsic_imu.json"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ....errors import RecordError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 from ...reading import encode_png, read_depth_png
 from .depth_stream import SHAPE_HW, open_depth
 from .scene import CAPTURES

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import GeometryError, RecordError
-from ....geometry.camera import Floats
+from ....geometry.arrays import Floats
 from ....geometry.rigid import moved
 from .rows import Row, rows_of_frame, rows_of_segment
 

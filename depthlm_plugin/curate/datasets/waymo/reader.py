@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ConfigError, RecordError
-from ....geometry.camera import Camera, Floats
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
 from ....geometry.lens import Lens
 from ....geometry.rigid import inverse, moved
 from ...formats.lidar import visible
