@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..tasks import TASKS
-from .templates import Template
+from .template import Template
 from .units import UNIT, Refused, asked_unit, read_quantities, unit_for
 
 LONGEST = 10_000  # characters that are looked at; no template asks for more
