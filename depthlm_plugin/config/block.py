@@ -128,9 +128,10 @@ class DepthLMConfig:
         """
         given = parse_block(block)
         own = {key: given.pop(key) for key in CONFIG_KEYS if key in given and key not in OPTIONS}
-        options = base.task_options if base else {}
         # What is no key at all is among the options then, and refused with them.
-        return replace(base or cls(), **own, task_options={**options, **given})
+        if base is None:
+            return cls(**own, task_options=given)
+        return replace(base, **own, task_options={**base.task_options, **given})
 
     def for_dataset(self, options: Mapping[str, Any], dataset: str) -> DepthLMConfig:
         """Return the config of one dataset: the run's, with its `dataset_info.json` options."""
