@@ -39,7 +39,8 @@ from typing import Any
 
 from .errors import ConfigError, RecordError, did_you_mean
 from .language.reading import read_answer
-from .language.templates import Template, load_template
+from .language.template import Template
+from .language.templates import load_template
 from .sampling.sample import Sample
 from .scoring.prediction import cell_of, values_of
 from .tasks import TASKS

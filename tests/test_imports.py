@@ -21,7 +21,6 @@ LAYERS = [
     {"geometry"},
     {"records"},
     {"views"},
-    {"language.units"},
     {"kinds"},
     {"tasks"},
     {"language"},
@@ -115,7 +114,7 @@ def layer(name: str) -> int:
 def test_no_arrow_upwards(name: str) -> None:
     for target in GRAPH[name]:
         folder, other = name.split(".")[0], target.split(".")[0]
-        inside = folder == other and name != "language.units"
+        inside = folder == other
         assert inside or layer(target) < layer(name), f"{name} imports {target}, which is not below"
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from depthlm_plugin.cli import _parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
-from depthlm_plugin.tasks import TASKS, Asked
+from depthlm_plugin.tasks import OPTIONS, TASKS, Truth
 from depthlm_plugin.views.markers import MARKERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,11 +98,12 @@ def test_the_recipe_table_lists_every_recipe() -> None:
 
 def test_the_block_table_is_the_config() -> None:
     section = DOCS[RECIPES].partition("## The depthlm block")[2].partition("\n## ")[0]
-    table = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
-    assert list(table) == CONFIG_KEYS
-    for key, text in table.items():
-        default: Any = getattr(DepthLMConfig(), key)
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|", section, re.MULTILINE)
+    assert [key for key, _, _ in rows] == CONFIG_KEYS
+    for key, text, meaning in rows:
+        default: Any = DepthLMConfig().to_dict()[key]
         shown = yaml.safe_load(text)
+        assert key not in OPTIONS or meaning == OPTIONS[key].meaning
         assert shown == (list(default) if isinstance(default, tuple) else default), key
 
 
@@ -122,7 +123,7 @@ def test_the_template_example_is_a_template(tmp_path: Path) -> None:
     path.write_text(example, encoding="utf-8")
     template = load_template("depth", str(path))
     assert len(template.questions) == 2
-    told = template.tell(Asked({"value": 2.349}))
+    told = template.tell(Truth({"value": 2.349}))
     assert told == "<think> Der Punkt ist etwa 2.35 m entfernt. </think> <answer> 2.35 </answer>"
 
 

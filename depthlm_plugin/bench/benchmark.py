@@ -12,7 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from .. import __version__
-from ..config.block import DepthLMConfig, saved_template
+from ..config.block import DepthLMConfig
+from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, DepthLMError
 from ..host.cli_process import train
 from ..resources import data_folder
@@ -104,7 +105,7 @@ class Bench:
             for key, value in self.overrides.items()
             if key.startswith("depthlm.")
         }
-        config = DepthLMConfig.from_block(own, DepthLMConfig.load(self.adapter or self.model))
+        config = DepthLMConfig.from_block(own, load_config(self.adapter or self.model))
         described = {
             "format": _FORMAT,
             "version": __version__,

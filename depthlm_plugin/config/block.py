@@ -1,21 +1,19 @@
-"""The `depthlm:` block of a recipe: its keys, their checks, and how it is saved with a run."""
+"""The `depthlm:` block of a recipe: its keys, what they mean, and where each may be set."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..errors import ConfigError, did_you_mean
-from ..language.templates import load_template, template_files
-from ..views.markers import Marker, get_marker, name_color, parse_color
-from .checks import RANGES, problems_of
+from ..errors import ConfigError
+from ..tasks import OPTIONS, AskSettings
+from ..views.markers import Marker, get_marker, parse_color
+from .checks import RULES, mark_kind, problems_of
 
-SAVED_AS = "depthlm_config.json"
-_SAVED_TEMPLATES = "depthlm_templates/"
-_SAVED_FORMAT = 1
+CONFIG_KEYS = list(RULES)
+"""Every key of the block: the config's own and, after `tasks`, those that tasks declare."""
 
 _MOST_MARKS = 99
 
@@ -71,20 +69,9 @@ class DepthLMConfig:
     """Colour of a contrast outline, one pixel around the mark; null: none."""
     tasks: Mapping[str, float] = field(default_factory=lambda: {"depth": 1.0})
     """Task -> sampling weight; evaluation asks all of them."""
-    time_s: tuple[float, float] = (1.0, 20.0)
-    """Range of the times that `speed` questions state, seconds."""
-    speed_m_s: tuple[float, float] = (0.5, 15.0)
-    """Range of the speeds that `time` questions state, metres a second."""
-    order_ratio: float = 1.1
-    """Least ratio of the depths of two points whose order is asked for."""
-    pair_rows: int = 30
-    """Most rows between the two records of a pair in their file."""
-    pair_baseline_m: tuple[float, float] = (0.05, 10.0)
-    """Least and most metres between the two cameras of a pair."""
-    pair_overlap: float = 0.3
-    """Least share of labelled points that lie in the other picture too."""
-    pair_time_gap: float | None = None
-    """Most between the timestamps of a pair, in the dataset's own unit; null: any."""
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the keys that tasks declare (their `Option`s), which stand here in the block; the
+    default of each that is not given."""
     questions_per_image: int = 1
     """Questions packed into one training sample, each a turn; a drawn marker allows one."""
     points_per_record: int | str = 1
@@ -116,21 +103,17 @@ class DepthLMConfig:
     """Seed of points and crops."""
 
     def __post_init__(self) -> None:
-        problems = list(problems_of(self))
+        defaults = {key: option.default for key, option in OPTIONS.items()}
+        object.__setattr__(self, "task_options", {**defaults, **self.task_options})
+        block = self.to_dict()
+        problems = list(problems_of(block))
         if problems:
             raise ConfigError("depthlm: " + "; ".join(problems))
         # Plain values, so that equal blocks are equal configs however they were written.
-        for name in ("focal_px", "max_upscale"):
-            object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("marker_color", "marker_color_2", "marker_outline"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, name_color(parse_color(getattr(self, name))))
-        object.__setattr__(self, "tasks", dict(self.tasks))
-        for name in ("crop_height", "crop_width"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in RANGES:
-            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        plain = {key: RULES[key].plain(value) for key, value in block.items()}
+        object.__setattr__(self, "task_options", {key: plain.pop(key) for key in OPTIONS})
+        for key, value in plain.items():
+            object.__setattr__(self, key, value)
 
     @classmethod
     def from_block(cls, block: object, base: DepthLMConfig | None = None) -> DepthLMConfig:
@@ -144,15 +127,11 @@ class DepthLMConfig:
             ConfigError: Naming every unknown key (with the nearest valid one) and bad value.
         """
         given = parse_block(block)
-        known = {key: value for key, value in given.items() if key in CONFIG_KEYS}
-        problems = [f"unknown key {key!r}{_nearest_key(key)}" for key in given if key not in known]
-        try:
-            config = replace(base, **known) if base else cls(**known)
-        except ConfigError as error:
-            problems.append(str(error).removeprefix("depthlm: "))
-        if problems:
-            raise ConfigError("depthlm: " + "; ".join(problems))
-        return config
+        own = {key: given.pop(key) for key in CONFIG_KEYS if key in given and key not in OPTIONS}
+        # What is no key at all is among the options then, and refused with them.
+        if base is None:
+            return cls(**own, task_options=given)
+        return replace(base, **own, task_options={**base.task_options, **given})
 
     def for_dataset(self, options: Mapping[str, Any], dataset: str) -> DepthLMConfig:
         """Return the config of one dataset: the run's, with its `dataset_info.json` options."""
@@ -168,6 +147,11 @@ class DepthLMConfig:
         except ConfigError as error:
             raise ConfigError(f"dataset {dataset!r}: {error}") from error
 
+    @property
+    def ask_settings(self) -> AskSettings:
+        """What the tasks are told of this config."""
+        return AskSettings(self.label, self.task_options)
+
     def make_marker(self, number: int = 1) -> Marker:
         """Return the mark that this model is shown; `number` is what a numbered one says."""
         outline = None if self.marker_outline is None else parse_color(self.marker_outline)
@@ -179,7 +163,7 @@ class DepthLMConfig:
     @property
     def mark_kind(self) -> str:
         """The shape of the marks that are drawn."""
-        return "numbered" if self.reference == "numbered" else self.marker
+        return mark_kind(self.reference, self.marker)
 
     @property
     def margin_px(self) -> int:
@@ -190,82 +174,12 @@ class DepthLMConfig:
         return self.make_marker(min(most, _MOST_MARKS)).margin_px
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the block that makes this config."""
-        return asdict(self)
-
-    def save(
-        self,
-        folder: str | Path,
-        template: str | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> Path:
-        """Write `depthlm_config.json` into a model or adapter folder; return its path.
-
-        `template` is LLaMA-Factory's chat template of the run, for those who ask the model later;
-        `data` describes what it is trained on, for those who resume.
-        """
-        from .. import __version__
-
-        block = self.to_dict()
-        for task, own in template_files(list(self.tasks), self.prompt).items():
-            # The user's own templates travel with the weights that were taught by them.
-            block["prompt"] = _SAVED_TEMPLATES
-            place = Path(folder, _SAVED_TEMPLATES, f"{task}.yaml")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(own.read_bytes())
-        content = {
-            "format": _SAVED_FORMAT,
-            "version": __version__,
-            "template": template,
-            "depthlm": block,
-            "data": data,
-        }
-        path = Path(folder, SAVED_AS)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        return path
-
-    @classmethod
-    def load(cls, folder: str | Path) -> DepthLMConfig | None:
-        """Return the config saved in a folder, or None where there is none."""
-        content = _saved(folder)
-        if content is None:
-            return None
-        block = dict(content["depthlm"])
-        if block.get("prompt") == _SAVED_TEMPLATES:
-            block["prompt"] = str(Path(folder, _SAVED_TEMPLATES))
-        return cls.from_block(block)
-
-
-def saved_template(folder: str | Path) -> str | None:
-    """Return the chat template saved in a model or adapter folder, or None."""
-    content = _saved(folder)
-    return None if content is None else content.get("template")
-
-
-def saved_data(folder: str | Path) -> dict[str, Any] | None:
-    """Return the description of the training data saved in a checkpoint, or None."""
-    content = _saved(folder)
-    return None if content is None else content.get("data")
-
-
-def _saved(folder: str | Path) -> dict[str, Any] | None:
-    path = Path(folder, SAVED_AS)
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        saved_format, _ = content["format"], content["depthlm"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is not a saved depthlm config ({error!r})") from error
-    if saved_format != _SAVED_FORMAT:
-        raise ConfigError(
-            f"{path} has format {saved_format!r}, this version reads {_SAVED_FORMAT};"
-            f" it was written by depthlm-plugin {content.get('version')}"
-        )
-    return content
-
-
-CONFIG_KEYS = [item.name for item in fields(DepthLMConfig)]
+        """Return the block that makes this config, its keys in the order of the README's table."""
+        block: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            block.update(value if item.name == "task_options" else {item.name: value})
+        return block
 
 
 def parse_block(block: object) -> dict[str, Any]:
@@ -280,25 +194,3 @@ def parse_block(block: object) -> dict[str, Any]:
     if not isinstance(block, Mapping):
         raise ConfigError(f"depthlm must be a mapping of keys, found {type(block).__name__}")
     return {str(key): value for key, value in block.items()}
-
-
-def changes(old: DepthLMConfig, new: DepthLMConfig, keys: frozenset[str]) -> list[str]:
-    """Return `key: old -> new` for each of `keys` in which two configs differ."""
-    return [
-        f"{key}: {getattr(old, key)} -> {getattr(new, key)}"
-        for key in CONFIG_KEYS
-        if key in keys
-        and getattr(old, key) != getattr(new, key)
-        and not _same_prompt(key, old, new)
-    ]
-
-
-def _same_prompt(key: str, old: DepthLMConfig, new: DepthLMConfig) -> bool:
-    """Return whether two prompts are the same templates in different places."""
-    return key == "prompt" and all(
-        load_template(task, old.prompt) == load_template(task, new.prompt) for task in old.tasks
-    )
-
-
-def _nearest_key(key: str) -> str:
-    return did_you_mean(key, CONFIG_KEYS)

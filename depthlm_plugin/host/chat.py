@@ -8,7 +8,7 @@ from typing import Any
 
 from llamafactory.extras import logging
 
-from ..config.block import DepthLMConfig
+from ..config.saved import load_config
 from .mrope import with_token_types
 
 logger = logging.get_logger("llamafactory.depthlm")
@@ -23,7 +23,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
     def initialise(self: Any, model_args: Any, *args: Any, **kwargs: Any) -> None:
         original(self, model_args, *args, **kwargs)
         for folder in [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
-            config = DepthLMConfig.load(folder)
+            config = load_config(folder)
             if config is None:
                 continue
             setattr(self.model, _MARK, config)

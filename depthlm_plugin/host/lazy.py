@@ -18,10 +18,11 @@ from llamafactory.data import loader
 from llamafactory.extras import logging
 from torch.utils.data import Dataset, Sampler
 
-from ..config.block import saved_data
+from ..config.mixtures import preset_weight
+from ..config.saved import saved_data
 from ..errors import ConfigError
 from ..records.rows import open_rows
-from ..sampling.mixture import Mixture, Permutation, preset_weight, seed_of
+from ..sampling.mixture import Mixture, Permutation, seed_of
 from ..sampling.sample import Sample
 from ..sampling.stream import SampleStream
 from .aligned import aligned_columns

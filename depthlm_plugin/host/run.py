@@ -19,9 +19,9 @@ from ..config.block import (
     EVALUATION_KEYS,
     MODEL_KEYS,
     DepthLMConfig,
-    changes,
     parse_block,
 )
+from ..config.saved import changes, load_config, save_config
 from ..errors import ConfigError
 from ..records import storage
 from ..records.rows import open_rows
@@ -128,7 +128,7 @@ def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
     """
     saved, source = None, ""
     for folder in [*reversed(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
-        saved, source = DepthLMConfig.load(folder), folder
+        saved, source = load_config(folder), folder
         if saved is not None:
             break
     block = parse_block(getattr(data_args, "depthlm", None))
@@ -219,7 +219,7 @@ def _check_resume(run: Run, training_args: Any) -> None:
     checkpoint = getattr(training_args, "resume_from_checkpoint", None)
     if not isinstance(checkpoint, str) or not os.path.isdir(checkpoint):
         return
-    saved = DepthLMConfig.load(checkpoint)
+    saved = load_config(checkpoint)
     if saved is None:
         return
     differing = changes(saved, run.config, frozenset(CONFIG_KEYS) - EVALUATION_KEYS)
@@ -320,9 +320,9 @@ def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
         export_dir = getattr(model_args, "export_dir", None)
         if export_dir is not None:
             sources = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
-            if any(DepthLMConfig.load(folder) for folder in sources):
+            if any(load_config(folder) for folder in sources):
                 os.makedirs(export_dir, exist_ok=True)
-                resolve_config(data_args, model_args).save(export_dir, data_args.template)
+                save_config(resolve_config(data_args, model_args), export_dir, data_args.template)
         return parsed
 
     return get_infer_args

@@ -22,6 +22,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
+from ..config.saved import save_config
 from ..sampling.sample import Question
 from ..scoring.prediction import SIDECAR, Prediction, PredictionRow, write_jsonl_atomically
 from ..scoring.scores import Scores
@@ -62,7 +63,8 @@ def trainer_on(base: Any) -> Any:
                 run = self._depthlm_run
                 lazy = isinstance(self.train_dataset, LazySamples)
                 data = self.train_dataset.description() if lazy else None
-                run.config.save(output_dir or self.args.output_dir, run.template, data)
+                folder = output_dir or self.args.output_dir
+                save_config(run.config, folder, run.template, data)
 
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..kinds.units import UNIT, Refused, asked_unit, unit_for
 from ..tasks import TASKS
-from .templates import Template
+from .template import Template
 
 LONGEST = 10_000  # characters that are looked at; no template asks for more
 REASONS = (  # of answers of any kind; each kind has its own further ones

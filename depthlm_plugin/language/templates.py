@@ -1,10 +1,9 @@
-"""Prompt templates: one YAML file per task and style, loaded, checked and filled (templates/)."""
+"""Prompt templates: one YAML file per task and style, loaded, checked and tried (templates/)."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import yaml
 from ..errors import ConfigError, did_you_mean
 from ..kinds.units import is_known
 from ..resources import data_folder
-from ..tasks import TASKS, Asked, Task
-from ..tasks.written import DECIMALS, format_number
+from ..tasks import TASKS, Task, Truth
+from ..tasks.written import DECIMALS
+from .reading import read_answer
+from .template import REFERENCES, Template
 
 PARSES = ("answer_tag", "whole")
-REFERENCES = ("marker", "text", "numbered")
 _KEYS = {
     "question", "answer", "reasoning", "system", "unit", "parse", "decimals", "point"
 }  # fmt: skip
@@ -30,64 +30,6 @@ _POINT = {
 }
 _PHRASE = {"marker": {"color", "marker"}, "text": {"x", "y"}, "numbered": {"number"}}
 _MOST_DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Template:
-    """What is asked for a task, the answer that the model is trained to give, and how it is read.
-
-    Attributes:
-        task: Name of the task.
-        questions: Paraphrases of the user's turn, without the image.
-        answer: Text of the model's turn.
-        reasoning: Text that `{reasoning}` stands for in the answer, or None.
-        system: The system's turn, or None for the host's own.
-        unit: Unit of the answer's value, as this language writes it; empty where it has none.
-        parse: `answer_tag`: the answer stands in `<answer> </answer>`; `whole`: it is the text.
-        decimals: Digits after the point, by placeholder; 2 where nothing is said.
-        point: How a point is named, by reference.
-    """
-
-    task: str
-    questions: tuple[str, ...]
-    answer: str
-    reasoning: str | None
-    system: str | None
-    unit: str
-    parse: str
-    decimals: Mapping[str, int]
-    point: Mapping[str, str]
-
-    def ask(self, points: Sequence[str], given: Mapping[str, float], paraphrase: float) -> str:
-        """Return the user's turn.
-
-        Args:
-            points: What each point is called: see `name_point`.
-            given: Numbers that the question states, by placeholder.
-            paraphrase: Which of the questions, as a share of them in [0, 1).
-        """
-        names = ["point"] if len(points) == 1 else [f"point{n}" for n in range(1, len(points) + 1)]
-        question = self.questions[int(paraphrase * len(self.questions))]
-        return question.format(**dict(zip(names, points, strict=True)), **self._written(given))
-
-    def tell(self, asked: Asked) -> str:
-        """Return the model's turn."""
-        fields = {**self._written({**asked.truth, **asked.told, **asked.given}), **asked.words}
-        if self.reasoning is not None:
-            fields["reasoning"] = self.reasoning.format(**fields)
-        return self.answer.format(**fields)
-
-    def name_point(self, reference: str, **fields: object) -> str:
-        """Return what a point is called, for a reference and what that shows."""
-        return self.point[reference].format(**fields)
-
-    def _written(self, numbers: Mapping[str, float]) -> dict[str, str]:
-        return {name: self.written(name, value) for name, value in numbers.items()}
-
-    def written(self, name: str, value: float) -> str:
-        """Return the number of a placeholder as it is written."""
-        signed = name in TASKS[self.task].signed
-        return format_number(value, self.decimals.get(name, DECIMALS), signed=signed)
 
 
 @lru_cache
@@ -116,7 +58,7 @@ def load_template(task: str, style: str) -> Template:
     if template is not None:
         problems = list(_problems(template, TASKS[task]))
     if template is not None and not problems:
-        problems = list(filter(None, [_try(template, TASKS[task])]))
+        problems = list(filter(None, [_round_trip_problem(template, TASKS[task])]))
     if problems or template is None:
         raise ConfigError(f"{path}: " + "; ".join(problems))
     return template
@@ -152,7 +94,7 @@ def _find(task: str, style: str) -> Path:
     return folder / f"{style}.yaml"
 
 
-def _key_problems(content: Mapping[str, Any]) -> Any:  # an iterator of str, one per bad key
+def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
     for key in content:
         if key not in _KEYS:
             yield f"unknown key {key!r}{did_you_mean(str(key), sorted(_KEYS))}"
@@ -198,7 +140,7 @@ def _built(task: str, content: Mapping[str, Any]) -> Template:
     )
 
 
-def _problems(template: Template, task: Task) -> Any:  # an iterator of str
+def _problems(template: Template, task: Task) -> Iterator[str]:
     points = ["point"] if task.points == 1 else [f"point{n}" for n in range(1, task.points + 1)]
     asked = {*points, *task.given}
     for text in template.questions:
@@ -232,13 +174,11 @@ def _problems(template: Template, task: Task) -> Any:  # an iterator of str
             yield f"{tag} is put where it belongs by itself; leave it out"
 
 
-def _try(template: Template, task: Task) -> str | None:
+def _round_trip_problem(template: Template, task: Task) -> str | None:
     """Return why the template's own answer cannot be read back, or None when it can."""
-    from .reading import read_answer
-
     others = dict.fromkeys((*task.worked, *task.given), 3.0)
     words = dict.fromkeys(task.words, "forward")
-    told = template.tell(Asked(task.example, told=others, words=words))
+    told = template.tell(Truth(task.example, told=others, words=words))
     answer = read_answer(told, template)
     wanted = {name: float(template.written(name, task.example[name])) for name in task.values}
     if answer.values == wanted:
@@ -251,7 +191,7 @@ def _try(template: Template, task: Task) -> str | None:
     )
 
 
-def _placeholders(key: str, text: str, known: set[str], needed: set[str]) -> Any:
+def _placeholders(key: str, text: str, known: set[str], needed: set[str]) -> Iterator[str]:
     try:
         fields = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError as error:

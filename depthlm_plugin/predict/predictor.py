@@ -11,7 +11,7 @@ from llamafactory.data import get_template_and_fix_tokenizer
 from llamafactory.hparams import get_infer_args
 from llamafactory.model import load_model, load_tokenizer
 
-from ..config.block import DepthLMConfig, saved_template
+from ..config.saved import load_config, saved_template
 from ..errors import ConfigError
 from ..geometry.camera import Camera
 from ..host import seams
@@ -49,7 +49,7 @@ def ask(
     """
     seams.require()
     folder = adapter or model
-    config = DepthLMConfig.load(folder)
+    config = load_config(folder)
     template = template or saved_template(folder)
     if config is None:
         raise ConfigError(

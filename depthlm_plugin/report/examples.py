@@ -6,7 +6,8 @@ from functools import partial
 
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
-from ..language.templates import Template, load_template
+from ..language.template import Template
+from ..language.templates import load_template
 from ..tasks import TASKS
 from .document import (
     Block,

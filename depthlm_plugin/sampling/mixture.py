@@ -19,28 +19,6 @@ _UNIT = 2**61 - 1  # parts that weights which are not whole numbers are rounded 
 _GOLDEN = (math.sqrt(5) - 1) / 2  # steps of this share of a circle leave the most even gaps
 _ROUNDS = 6  # of the Feistel network
 
-# Weights of datasets by the beginnings of their names (DepthLM §4.1; VLM3, arXiv 2605.30561).
-PRESETS: dict[str, dict[str, float]] = {
-    "depthlm": {
-        "argoverse2": 1.0,
-        "waymo": 1.0,
-        "nuscenes": 1.0,
-        "scannetpp": 1.0,
-        "taskonomy": 1.0,
-        "hm3d": 1.0,
-        "matterport3d": 0.1,
-    },
-    "vlm3": {
-        "argoverse2": 0.21,
-        "waymo": 0.04,
-        "nuscenes": 0.01,
-        "scannetpp": 0.01,
-        "taskonomy": 0.51,
-        "hm3d": 0.78,
-        "matterport3d": 0.006,
-    },
-}
-
 
 def seed_of(*parts: object) -> int:
     """Return a 64-bit seed of these parts, the same on every machine."""
@@ -162,16 +140,3 @@ def _coprime_near(value: int, modulus: int) -> int:
     while math.gcd(value, modulus) != 1:
         value += 1
     return value
-
-
-def preset_weight(preset: str, dataset: str) -> float:
-    """Return the weight that a published mixture gives a dataset, known by how its name begins."""
-    plain = dataset.lower().replace("+", "p")  # ScanNet++
-    name = "".join(letter for letter in plain if letter.isalnum())
-    for beginning, weight in PRESETS[preset].items():
-        if name.startswith(beginning):
-            return weight
-    raise ConfigError(
-        f"mixture {preset!r} has no weight for dataset {dataset!r}; it knows names that begin with"
-        f" {', '.join(PRESETS[preset])}; give weights in dataset_info.json or interleave_probs"
-    )

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geometry.arrays import Floats
 from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse, moved
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
-    from ..records.record import Record
-
-_NEAR = 0.05  # of a picture's width: labels so near a place tell of it
-_AGREES = 1.1  # ratio of distances that are one surface's
+from ..records.record import Record
+from ..tasks import AskSettings
+from ..tasks.pairs import PAIR_BASELINE_M, PAIR_OVERLAP, PAIR_ROWS, PAIR_TIME_GAP
 
 
 def points_of(record: Record) -> Floats:
@@ -48,29 +43,6 @@ def _share_inside(points_m: Floats, record: Record) -> float:
     return float(shown.mean()) if len(shown) else 0.0
 
 
-def is_confirmed(point_m: Floats, record: Record) -> bool:
-    """Return whether a picture is known to show a point (3,) of its camera's frame, metres.
-
-    Some of its labelled points within a twentieth of its width must have nearly the point's
-    distance, and none be much nearer: else something may be in front.
-    """
-    [pixel], [shown] = record.camera.try_project(point_m)
-    if not shown:
-        return False
-    near = np.flatnonzero(np.hypot(*(record.pixels - pixel).T) <= _NEAR * record.camera.size_wh[0])
-    if not len(near):
-        return False
-    distance_m = convert_depth(
-        record.depth_m[near],
-        record.pixels[near],
-        record.camera,
-        kind=record.depth_kind,
-        to="distance",
-    )
-    ratio = distance_m / np.linalg.norm(point_m)
-    return bool((ratio > 1 / _AGREES).all() and (ratio < _AGREES).any())
-
-
 @dataclass(frozen=True)
 class Limits:
     """Which two records make a pair.
@@ -88,10 +60,13 @@ class Limits:
     time_gap: float | None
 
     @classmethod
-    def of(cls, config: DepthLMConfig) -> Limits:
+    def of(cls, settings: AskSettings) -> Limits:
         """Return the limits of a recipe."""
         return cls(
-            config.pair_rows, config.pair_baseline_m, config.pair_overlap, config.pair_time_gap
+            settings[PAIR_ROWS],
+            settings[PAIR_BASELINE_M],
+            settings[PAIR_OVERLAP],
+            settings[PAIR_TIME_GAP],
         )
 
     def problem(self, first: Record, second: Record) -> str | None:

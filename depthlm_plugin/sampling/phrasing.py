@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from ..config.block import DepthLMConfig
 from ..geometry.camera import as_pixel
-from ..language.templates import Template, load_template
-from ..tasks import Asked, Shown, Task
+from ..language.template import Template
+from ..language.templates import load_template
+from ..tasks import QuestionContext, Task, Truth
 from ..views.markers import parse_color
 from ..views.view import Mark, View, normalised
 from .sample import Question, Sample
@@ -30,7 +31,7 @@ class Words:
     def sample(
         self,
         task: Task,
-        asked: Sequence[tuple[Shown, Asked]],
+        asked: Sequence[tuple[QuestionContext, Truth]],
         views: list[View],
         rng: random.Random,
     ) -> Sample:
@@ -46,7 +47,9 @@ class Words:
         where = asked[0][0].records[0].where
         return Sample(tuple(questions), tuple(turns), (first, *views[1:]), where, template.system)
 
-    def _name(self, template: Template, shown: Shown, index: int, marks: list[Mark]) -> str:
+    def _name(
+        self, template: Template, shown: QuestionContext, index: int, marks: list[Mark]
+    ) -> str:
         """Return what a point is called; add its mark, if it gets one."""
         config, view = self.config, shown.views[0]
         [place] = view.pixels_from_source(shown.records[0].pixels[index])
@@ -73,7 +76,7 @@ class Words:
         }  # fmt: skip
         return template.name_point(config.reference, **fields)
 
-    def _question(self, template: Template, shown: Shown, one: Asked) -> Question:
+    def _question(self, template: Template, shown: QuestionContext, one: Truth) -> Question:
         record = shown.records[0]
         pixels = record.pixels[list(shown.indices)]
         kind = one.depth_kind
@@ -86,7 +89,7 @@ class Words:
             tuple((float(x), float(y)) for x, y in pixels),
             template.task,
             self.config.prompt,
-            one.truth,
+            one.values,
             template.unit,
             kind,
             None if kind is None else float(record.camera.distance_over_z(pixels)[0]),

@@ -21,7 +21,7 @@ from ..errors import RecordError
 from ..geometry.camera import Camera
 from ..records.pair import check_any
 from ..records.record import Record, find_image, parse_row
-from ..tasks import TASKS, Asked, NotAskableError, Shown, Task
+from ..tasks import TASKS, NotAskableError, QuestionContext, Task, Truth
 from ..views.decode import check_size, image_size
 from ..views.render import source_pixels
 from ..views.view import View
@@ -171,8 +171,10 @@ class Planner:
                 f"task {task.name!r} is not about one point; choose one that is (tasks: ...)",
             )
         rng = self._rng(record, epoch, "question", task.name, 0)
-        shown = Shown((record,), (index,), (view,))
-        return self._words.sample(task, [(shown, task.ask(shown, self.config, rng))], [view], rng)
+        shown = QuestionContext((record,), (index,), (view,))
+        return self._words.sample(
+            task, [(shown, task.ask(shown, self.config.ask_settings, rng))], [view], rng
+        )
 
     @cached_property
     def _windows(self) -> Windows:
@@ -259,15 +261,15 @@ class Planner:
         indices: list[int],
         rng: random.Random,
         counts: Counter[str],
-    ) -> list[tuple[Shown, Asked]]:
+    ) -> list[tuple[QuestionContext, Truth]]:
         """Return as many questions as a sample takes, about the first of these points that fit."""
-        asked: list[tuple[Shown, Asked]] = []
+        asked: list[tuple[QuestionContext, Truth]] = []
         rest = list(indices)
         while len(rest) >= task.points and len(asked) < self._packed(task):
             first, *others = rest
             rest = others
             for partner in [(other,) for other in others] if task.points == 2 else [()]:
-                shown = Shown((record,), (first, *partner), (view,))
+                shown = QuestionContext((record,), (first, *partner), (view,))
                 question = self._ask(task, shown, rng, counts)
                 if question is not None:
                     asked.append((shown, question))
@@ -293,7 +295,7 @@ class Planner:
                 choices = [(at,) for at in self._windows.fitting(views[0], record, order)]
             asked = []
             for indices in choices:
-                shown = Shown((record, partner), indices, views)
+                shown = QuestionContext((record, partner), indices, views)
                 question = self._ask(task, shown, rng, reasons)
                 if question is not None:
                     asked.append((shown, question))
@@ -313,7 +315,7 @@ class Planner:
         rows = self._neighbours
         if rows is None:
             return
-        limits = Limits.of(self.config)
+        limits = Limits.of(self.config.ask_settings)
         rng = self._rng(record, epoch, "partner")
         order = [rng.random() for _ in range(2 * limits.rows)]
         tried = 0
@@ -335,10 +337,10 @@ class Planner:
                 return
 
     def _ask(
-        self, task: Task, shown: Shown, rng: random.Random, counts: Counter[str]
-    ) -> Asked | None:
+        self, task: Task, shown: QuestionContext, rng: random.Random, counts: Counter[str]
+    ) -> Truth | None:
         try:
-            return task.ask(shown, self.config, rng)
+            return task.ask(shown, self.config.ask_settings, rng)
         except NotAskableError as error:
             counts[error.reason] += 1
             return None

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from ..errors import ConfigError, DepthLMError, RecordError
 from ..language.reading import read_answer
-from ..language.templates import Template, load_template
+from ..language.template import Template
+from ..language.templates import load_template
 from ..tasks import TASKS
 from .prediction import PredictionRow, cell_of, values_of
 from .table import INCOMPLETE

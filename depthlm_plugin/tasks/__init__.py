@@ -1,31 +1,15 @@
-"""The questions that depthlm can ask: one module a task."""
+"""The questions that depthlm can ask: every module of this folder with a `TASK` is one."""
 
-from . import (
-    camera_translation,
-    depth,
-    depth_order,
-    point_correspondence,
-    principal_axis_distance,
-    relative_pose,
-    speed,
-    time,
-    two_point_distance,
-)
-from .task import Asked, NotAskableError, Shown, Task
+from .discovery import find_options, find_tasks
+from .options import AskSettings
+from .task import NotAskableError, QuestionContext, Task, Truth
 
-TASKS: dict[str, Task] = {
-    module.TASK.name: module.TASK
-    for module in (
-        depth,
-        principal_axis_distance,
-        speed,
-        time,
-        two_point_distance,
-        camera_translation,
-        relative_pose,
-        depth_order,
-        point_correspondence,
-    )
-}
+_HELPERS = {"discovery", "options", "pairs", "task", "written"}
 
-__all__ = ["TASKS", "Asked", "NotAskableError", "Shown", "Task"]
+TASKS = find_tasks(__name__, __path__, besides=_HELPERS)
+"""Every task by its name."""
+
+OPTIONS = find_options(TASKS.values())
+"""Every key of the `depthlm:` block that a task declares."""
+
+__all__ = ["OPTIONS", "TASKS", "AskSettings", "NotAskableError", "QuestionContext", "Task", "Truth"]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
-from .task import Asked, Shown, Task
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
+from .options import AskSettings
+from .task import QuestionContext, Task, Truth
 
 
-def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+def ask(context: QuestionContext, settings: AskSettings, rng: random.Random) -> Truth:
     """Ask for the distance to the camera, or z where the recipe says so; metres."""
-    return Asked({"value": float(shown.depth_m(config.label)[0])}, depth_kind=config.label)
+    return Truth({"value": float(context.depth_m(settings.label)[0])}, depth_kind=settings.label)
 
 
 TASK = Task("depth", ask)

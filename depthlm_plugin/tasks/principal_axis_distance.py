@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
-from .task import Asked, Shown, Task
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
+from .options import AskSettings
+from .task import QuestionContext, Task, Truth
 
 
-def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+def ask(context: QuestionContext, settings: AskSettings, rng: random.Random) -> Truth:
     """Ask for z, metres, whatever `label` is."""
-    return Asked({"value": float(shown.depth_m("z")[0])}, depth_kind="z")
+    return Truth({"value": float(context.depth_m("z")[0])}, depth_kind="z")
 
 
 TASK = Task("principal_axis_distance", ask)

@@ -8,25 +8,23 @@ clockwise, degrees, the rotation being Ry(yaw) Rx(pitch) Rz(roll).
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geometry.angles import angles_of
 from ..geometry.arrays import Floats
 from ..kinds.pose import POSE
-from .task import NEAREST_M, Asked, NotAskableError, Shown, Task
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
+from .options import AskSettings
+from .pairs import PAIR_OPTIONS
+from .task import NEAREST_M, NotAskableError, QuestionContext, Task, Truth
 
 _PLAIN = 0.35  # a direction's part that is mentioned: beyond 20 degrees
 _AXES = (("left", "right"), ("up", "down"), ("backward", "forward"))
 
 
-def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+def ask(context: QuestionContext, settings: AskSettings, rng: random.Random) -> Truth:
     """Ask for distance, direction and rotation."""
-    pose = shown.second_in_first()
+    pose = context.second_in_first()
     distance_m = float(np.linalg.norm(pose[:3, 3]))
     if distance_m < NEAREST_M:
         raise NotAskableError("a camera that did not move")
@@ -35,7 +33,7 @@ def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
     yaw, pitch, roll = angles_of(pose[:3, :3])
     truth = {"distance": distance_m, "x": x, "y": y, "z": z}
     truth |= {"yaw": yaw, "pitch": pitch, "roll": roll}
-    return Asked(truth, words={"direction": in_words(direction)})
+    return Truth(truth, words={"direction": in_words(direction)})
 
 
 def in_words(direction: Floats) -> str:
@@ -52,6 +50,7 @@ TASK = Task(
     ask,
     points=0,
     images=2,
+    options=PAIR_OPTIONS,
     values=("distance", "x", "y", "z", "yaw", "pitch", "roll"),
     words=("direction",),
     kind=POSE,

@@ -5,19 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..geometry.arrays import Floats
 from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse
 from ..kinds.kind import AnswerKind
 from ..kinds.ratio import RATIO
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
-    from ..records.record import Record
-    from ..views.view import View
-
+from ..records.record import Record
+from ..views.view import View
+from .options import AskSettings, Option
 
 NEAREST_M = 0.01  # nearer points are one point, and a camera did not move: no label can tell more
 
@@ -35,7 +32,7 @@ class NotAskableError(Exception):
 
 
 @dataclass(frozen=True)
-class Shown:
+class QuestionContext:
     """What a question is about.
 
     Attributes:
@@ -70,19 +67,19 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question without its words.
+class Truth:
+    """The truth of one question, and the numbers that it states.
 
     Attributes:
-        truth: The true values of the answer, at full precision, by placeholder.
+        values: The true values of the answer, at full precision, by placeholder.
         given: Numbers that the question states, by placeholder.
         told: Further numbers of the reasoning, or values as they are worked out there; else those
-            of `truth` are written.
+            of `values` are written.
         words: Texts of the answer that follow from its values and are not read back.
         depth_kind: What the answer is, where it is a depth: `distance` or `z`.
     """
 
-    truth: Mapping[str, float]
+    values: Mapping[str, float]
     given: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
@@ -95,10 +92,11 @@ class Task:
 
     Attributes:
         name: Its name in recipes, and of its folder in templates/.
-        ask: Makes a question of what is shown, or raises `NotAskableError`; draws come from the
-            generator.
+        ask: Makes a question of what is shown, by the recipe's settings, or raises
+            `NotAskableError`; draws come from the generator.
         points: Marked points of the first picture that it is about.
         images: Pictures: 1, or 2 of one scene with poses.
+        options: Keys of the `depthlm:` block that it reads from the settings.
         values: Placeholders of the answer, read back and scored.
         given: Placeholders of the question.
         worked: Further placeholders of the reasoning.
@@ -111,9 +109,10 @@ class Task:
     """
 
     name: str
-    ask: Callable[[Shown, DepthLMConfig, random.Random], Asked]
+    ask: Callable[[QuestionContext, AskSettings, random.Random], Truth]
     points: int = 1
     images: int = 1
+    options: tuple[Option[Any], ...] = ()
     values: tuple[str, ...] = ("value",)
     given: tuple[str, ...] = ()
     worked: tuple[str, ...] = ()

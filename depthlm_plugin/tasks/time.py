@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
-from .task import Asked, Shown, Task, drawn
+from .options import AskSettings, Option, number_range
+from .task import QuestionContext, Task, Truth, drawn
 from .written import as_written
 
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
+SPEED_M_S = Option(
+    "speed_m_s",
+    (0.5, 15.0),
+    number_range(0.1),
+    "range of the speeds that `time` questions state",
+)
 
 
-def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+def ask(context: QuestionContext, settings: AskSettings, rng: random.Random) -> Truth:
     """Ask for seconds; the speed is drawn from `speed_m_s`."""
-    distance_m = float(shown.depth_m("distance")[0])
-    speed_m_s = drawn(config.speed_m_s, rng)
+    distance_m = float(context.depth_m("distance")[0])
+    speed_m_s = drawn(settings[SPEED_M_S], rng)
     told = {"distance": distance_m, "value": as_written(distance_m) / speed_m_s}
-    return Asked({"value": distance_m / speed_m_s}, {"speed": speed_m_s}, told)
+    return Truth({"value": distance_m / speed_m_s}, {"speed": speed_m_s}, told)
 
 
-TASK = Task("time", ask, given=("speed",), worked=("distance",), unit="s", decimals={"speed": 1})
+TASK = Task(
+    "time",
+    ask,
+    options=(SPEED_M_S,),
+    given=("speed",),
+    worked=("distance",),
+    unit="s",
+    decimals={"speed": 1},
+)

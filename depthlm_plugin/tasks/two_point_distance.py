@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .task import NEAREST_M, Asked, NotAskableError, Shown, Task
-
-if TYPE_CHECKING:
-    from ..config.block import DepthLMConfig
+from .options import AskSettings
+from .task import NEAREST_M, NotAskableError, QuestionContext, Task, Truth
 
 
-def ask(shown: Shown, config: DepthLMConfig, rng: random.Random) -> Asked:
+def ask(context: QuestionContext, settings: AskSettings, rng: random.Random) -> Truth:
     """Ask for metres between the two."""
-    first, second = shown.points_m()
+    first, second = context.points_m()
     distance_m = float(np.linalg.norm(first - second))
     if distance_m < NEAREST_M:
         raise NotAskableError("coincident points")
-    return Asked({"value": distance_m})
+    return Truth({"value": distance_m})
 
 
 TASK = Task("two_point_distance", ask, points=2)

@@ -2,13 +2,16 @@ import json
 
 import pytest
 
-from depthlm_plugin.config.block import MODEL_KEYS, DepthLMConfig, changes
+from depthlm_plugin.config.block import CONFIG_KEYS, MODEL_KEYS, DepthLMConfig
+from depthlm_plugin.config.checks import with_options
 from depthlm_plugin.errors import ConfigError
+from depthlm_plugin.tasks.options import SHARE, Option
+from depthlm_plugin.tasks.speed import TIME_S
 from depthlm_plugin.views.markers import ArrowMarker, NumberedMarker
 
 
 def test_defaults_are_those_of_the_design():
-    assert DepthLMConfig().to_dict() == {
+    defaults = {
         "focal_px": 1000,
         "max_upscale": 16.0,
         "resampling": "fast",
@@ -42,6 +45,8 @@ def test_defaults_are_those_of_the_design():
         "exif_rotation": "refuse",
         "seed": 0,
     }
+    assert DepthLMConfig().to_dict() == defaults
+    assert list(DepthLMConfig().to_dict()) == CONFIG_KEYS == list(defaults)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,8 @@ def test_defaults_are_those_of_the_design():
         ("exif_rotation", "aply", "did you mean 'apply'"),
         ("seed", 1.5, "seed must be a whole number, found 1.5"),
         ("focal", 750, "unknown key 'focal'; did you mean 'focal_px'"),
+        ("tims", [1, 5], "unknown key 'tims'; did you mean 'time_s'"),
+        ("task_options", {"time_s": [1, 5]}, "unknown key 'task_options'"),
     ],
 )
 def test_bad_values_are_refused_with_what_was_found(key, value, found):
@@ -159,7 +166,6 @@ def test_a_block_over_a_base_changes_only_its_own_keys():
     base = DepthLMConfig.from_block(BLOCK)
     config = DepthLMConfig.from_block({"seed": 3}, base)
     assert config.to_dict() == base.to_dict() | {"seed": 3}
-    assert changes(base, config, frozenset({"seed", "label"})) == ["seed: 0 -> 3"]
     with pytest.raises(ConfigError, match="did you mean 'seed'"):
         DepthLMConfig.from_block({"sed": 3}, base)
 
@@ -193,29 +199,31 @@ def test_a_dataset_has_no_evaluation_of_its_own():
         DepthLMConfig().for_dataset({"eval_answers": 5}, "kitchen")
 
 
+def test_options_of_tasks_are_keys_like_any_other():
+    config = DepthLMConfig.from_block({"time_s": [1, 5], "pair_rows": 7})
+    assert config == DepthLMConfig.from_block({"time_s": (1.0, 5.0), "pair_rows": 7})
+    assert config != DepthLMConfig.from_block({"pair_rows": 7})
+    assert config.ask_settings[TIME_S] == (1.0, 5.0)
+    over = DepthLMConfig.from_block({"order_ratio": 2}, base=config)
+    assert over.to_dict() == config.to_dict() | {"order_ratio": 2}
+    assert over.for_dataset({"time_s": [2, 3]}, "kitchen").to_dict() == over.to_dict() | {
+        "time_s": (2.0, 3.0)
+    }
+    with pytest.raises(ConfigError, match=r"dataset 'kitchen': .*'time'.*'time_s'"):
+        over.for_dataset({"time": [2, 3]}, "kitchen")
+
+
+def test_an_option_of_a_task_is_no_key_of_the_block_itself():
+    own = {"tasks": SHARE, "seed": SHARE}
+    assert list(with_options(own, {"share": Option("share", 0.5, SHARE, "a share")})) == [
+        "tasks",
+        "share",
+        "seed",
+    ]
+    with pytest.raises(ConfigError, match="a task declares the option 'seed'"):
+        with_options(own, {"seed": Option("seed", 0.5, SHARE, "a seed")})
+
+
 def test_mistakes_in_a_dataset_name_it():
     with pytest.raises(ConfigError, match=r"dataset 'kitchen': .*'max_depth'.*'max_depth_m'"):
         DepthLMConfig().for_dataset({"max_depth": 20}, "kitchen")
-
-
-def test_save_and_load(tmp_path):
-    assert DepthLMConfig.load(tmp_path) is None
-    config = DepthLMConfig.from_block(BLOCK)
-    config.save(tmp_path)
-    assert DepthLMConfig.load(tmp_path) == config
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        ("{", "is not a saved depthlm config"),
-        ("[]", "is not a saved depthlm config"),
-        ('{"format": 1}', "is not a saved depthlm config"),
-        ('{"format": 9, "version": "7.1", "depthlm": {}}', "format 9.*by depthlm-plugin 7.1"),
-        ('{"format": 1, "depthlm": {"focal": 1}}', "did you mean 'focal_px'"),
-    ],
-)
-def test_a_damaged_saved_config_is_refused(tmp_path, content, found):
-    (tmp_path / "depthlm_config.json").write_text(content)
-    with pytest.raises(ConfigError, match=found):
-        DepthLMConfig.load(tmp_path)

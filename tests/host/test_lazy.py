@@ -22,6 +22,7 @@ from support.loaded import Loaded
 
 from depthlm_plugin import View
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.host.lazy import EpochSampler, LazySamples
 from depthlm_plugin.sampling.sample import Question
@@ -328,7 +329,7 @@ def test_a_run_is_not_resumed_on_other_data(load, mixed_dir: Path, tmp_path: Pat
     lazy = load(mixed_dir, dataset="a,b").module["train_dataset"]
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()
-    DepthLMConfig.from_block(SMALL).save(checkpoint, data=lazy.description())
+    save_config(DepthLMConfig.from_block(SMALL), checkpoint, data=lazy.description())
     load(mixed_dir, dataset="a,b", resume_from_checkpoint=str(checkpoint))
     rows = (mixed_dir / "a.jsonl").read_text().splitlines()
     (mixed_dir / "a.jsonl").write_text("\n".join(rows[:3]) + "\n")

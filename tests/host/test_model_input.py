@@ -121,10 +121,11 @@ def test_several_points_and_oversampling_draw_different_samples(load, data: Path
 
 def test_config_comes_from_the_adapter_unless_told_otherwise(load, tmp_path: Path) -> None:
     from depthlm_plugin.config.block import DepthLMConfig
+    from depthlm_plugin.config.saved import save_config
 
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    DepthLMConfig(focal_px=280, prompt="plain", crop_height=(84, 84)).save(adapter)
+    save_config(DepthLMConfig(focal_px=280, prompt="plain", crop_height=(84, 84)), adapter)
     evaluation = {
         "adapter_name_or_path": str(adapter),
         "dataset": None,
@@ -163,10 +164,11 @@ def test_pixtral_refuses_more_than_its_longest_edge(load) -> None:
 
 def test_resume_with_another_block_is_refused(load, tmp_path: Path) -> None:
     from depthlm_plugin.config.block import DepthLMConfig
+    from depthlm_plugin.config.saved import save_config
 
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()
-    DepthLMConfig.from_block(SMALL | {"seed": 5}).save(checkpoint)
+    save_config(DepthLMConfig.from_block(SMALL | {"seed": 5}), checkpoint)
     with pytest.raises(ConfigError, match="seed: 5 -> 0"):
         load(resume_from_checkpoint=str(checkpoint))
 

@@ -9,6 +9,7 @@ from support.host_tools import SMALL, rows
 
 from depthlm_plugin import Camera
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.predict.predictor import ask
 
 
@@ -32,7 +33,7 @@ def taught(models, tmp_path_factory) -> Path:
     """A model folder that says how it was taught to see."""
     folder = tmp_path_factory.mktemp("taught") / "model"
     shutil.copytree(models["qwen"], folder)
-    DepthLMConfig(**SMALL).save(folder, "qwen2_vl")
+    save_config(DepthLMConfig(**SMALL), folder, "qwen2_vl")
     return folder
 
 

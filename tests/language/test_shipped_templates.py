@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.language.templates import load_template
-from depthlm_plugin.tasks import Asked
+from depthlm_plugin.tasks import Truth
 from depthlm_plugin.tasks.written import as_written, format_number
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -18,7 +18,7 @@ def test_the_official_prompt_is_verbatim():
         " the thinking process in <think> </think> and final answer (the meter number only, without"
         " the unit) in <answer> </answer> tags."
     )
-    assert template.tell(Asked({"value": 2.349})) == (
+    assert template.tell(Truth({"value": 2.349})) == (
         "<think> The point is around 2.35 meters away from the camera. </think>\n\n"
         "<answer> 2.35 </answer>"
     )
@@ -27,7 +27,7 @@ def test_the_official_prompt_is_verbatim():
 
 
 def test_the_plain_prompt_answers_with_the_number_alone():
-    assert load_template("depth", "plain").tell(Asked({"value": 2.349})) == "2.35"
+    assert load_template("depth", "plain").tell(Truth({"value": 2.349})) == "2.35"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.language.reading import read_answer
-from depthlm_plugin.language.templates import REFERENCES, load_template
+from depthlm_plugin.language.template import REFERENCES
+from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.resources import data_folder
-from depthlm_plugin.tasks import TASKS, Asked
+from depthlm_plugin.tasks import TASKS, Truth
 from depthlm_plugin.tasks.relative_pose import in_words
 from depthlm_plugin.tasks.written import as_written
 
@@ -26,16 +27,16 @@ def pose(distance_m, vector, yaw, pitch, roll):
     x, y, z = (axis / math.hypot(*vector) for axis in vector)
     truth = {"distance": distance_m, "x": x, "y": y, "z": z}
     truth |= {"yaw": yaw, "pitch": pitch, "roll": roll}
-    return Asked(truth, words={"direction": in_words((x, y, z))})
+    return Truth(truth, words={"direction": in_words((x, y, z))})
 
 
 def worked(distance_m, given, name):
     told = {"distance": distance_m, "value": as_written(distance_m) / given}
-    return Asked({"value": distance_m / given}, {name: given}, told)
+    return Truth({"value": distance_m / given}, {name: given}, told)
 
 
 def one_value(metres):
-    return Asked({"value": metres})
+    return Truth({"value": metres})
 
 
 tenths = st.integers(10, 100).map(lambda tenths: tenths / 10)
@@ -43,15 +44,15 @@ ASKED = dict.fromkeys(TASKS, st.builds(one_value, metres)) | {
     "speed": st.builds(worked, metres, tenths, st.just("time")),
     "time": st.builds(worked, metres, tenths, st.just("speed")),
     "depth_order": st.builds(one_value, st.sampled_from([1.0, 2.0])),
-    "point_correspondence": st.builds(lambda x, y: Asked({"x": x, "y": y}), coordinate, coordinate),
+    "point_correspondence": st.builds(lambda x, y: Truth({"x": x, "y": y}), coordinate, coordinate),
     "relative_pose": st.builds(pose, metres, directions, degrees, degrees, degrees),
 }
 
 
 def assert_read_back(template, asked):
     """Fail unless the answer told is read as the very numbers that it has."""
-    told = {**asked.truth, **asked.told}
-    written = {name: float(template.written(name, told[name])) for name in asked.truth}
+    told = {**asked.values, **asked.told}
+    written = {name: float(template.written(name, told[name])) for name in asked.values}
     text = template.tell(asked)
     answer = read_answer(text, template)
     assert (answer.values, answer.reason) == (written, None), text
@@ -93,7 +94,7 @@ TOLD = {
     "camera_translation": (one_value(12), "The camera moved by around 12.00 meters.", "12.00"),
     "depth_order": (one_value(2.0), "Point 2 is nearer to the camera.", "2"),
     "point_correspondence": (
-        Asked({"x": 12.4, "y": 1999.0}),
+        Truth({"x": 12.4, "y": 1999.0}),
         "The point is at (12, 1999) in the second image.",
         "12, 1999",
     ),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthlm_plugin.errors import ConfigError
-from depthlm_plugin.sampling.mixture import PRESETS, Mixture, Permutation, preset_weight, seed_of
+from depthlm_plugin.sampling.mixture import Mixture, Permutation, seed_of
 
 
 @given(st.integers(1, 700), st.integers(0, 2**64 - 1))
@@ -83,12 +83,3 @@ def test_whole_weights_are_exact_in_every_round(sizes, seed):
 def test_bad_weights_are_refused(bad):
     with pytest.raises(ConfigError, match=r"positive numbers|at least one"):
         Mixture(bad)
-
-
-def test_published_mixtures():
-    assert preset_weight("depthlm", "Matterport3D_train") == 0.1
-    assert preset_weight("depthlm", "ScanNet++") == preset_weight("depthlm", "waymo_2") == 1
-    assert preset_weight("vlm3", "hm3d") == 0.78
-    assert all(len(preset) == 7 for preset in PRESETS.values())
-    with pytest.raises(ConfigError, match=r"no weight for dataset 'kitti'.*argoverse2"):
-        preset_weight("vlm3", "kitti")

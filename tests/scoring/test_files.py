@@ -13,7 +13,7 @@ from depthlm_plugin.scoring.files import read_predictions
 from depthlm_plugin.scoring.prediction import SIDECAR, Prediction, write_jsonl_atomically
 from depthlm_plugin.scoring.scores import Scores, mean_over, score_rows
 from depthlm_plugin.scoring.table import table_of
-from depthlm_plugin.tasks import TASKS, Asked
+from depthlm_plugin.tasks import TASKS, Truth
 
 TWO_PIXELS = ((12.5, 7.0), (30.0, 9.0))
 POSE = {"distance": 0.5, "x": 0.6, "y": 0.0, "z": 0.8, "yaw": 12.5, "pitch": -3.0, "roll": 0.5}
@@ -94,7 +94,7 @@ def test_an_answer_is_read_as_its_prompt_writes_it():
 )
 def test_what_the_model_is_taught_scores_as_perfect(task, truth, prompt):
     words = {name: "right and forward" for name in TASKS[task].words}
-    text = load_template(task, prompt).tell(Asked(truth, words=words))
+    text = load_template(task, prompt).tell(Truth(truth, words=words))
     found = Prediction(question(task, truth, prompt=prompt), text).to_row()
     assert found["reason"] is None
     assert found["value"] == found["target"]
