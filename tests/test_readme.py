@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from depthlm_plugin.cli import _parser
+from depthlm_plugin.cli import full_parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.tasks import TASKS, Asked
@@ -33,7 +33,7 @@ def shell_commands() -> list[str]:
 
 @pytest.mark.parametrize("command", [c for c in shell_commands() if c.startswith("depthlm")])
 def test_depthlm_commands_are_accepted(command: str) -> None:
-    _parser().parse_args(shlex.split(command)[1:])
+    full_parser().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("command", [c for c in shell_commands() if " train " in c])

@@ -1,4 +1,4 @@
-"""`depthlm harness`: a task folder with which lmms-eval asks any served model."""
+"""`depthlm harness` writes a task folder with which lmms-eval asks any served model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,43 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ..errors import DepthLMError
-from ..harness.folder import GROUP, write_folder
-from ..records.rows import open_rows
-from ..sampling.planner import Planner
-from .render import make_planner
+from .options import add_look, add_reading, make_planner
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm harness`."""
+    parser.description = (
+        "Writes pictures as the model would see them, questions and the YAML files of lmms-eval:"
+        " one task for each records file and kind of question, and the group depthlm of all. The"
+        " folder can be moved. Prints one JSON object: out, group, tasks, pictures, left_out."
+    )
+    parser.add_argument("records", nargs="+", help="records files; each is a dataset")
+    parser.add_argument("--out", required=True, help="folder to make")
+    parser.add_argument(
+        "--points", default="10", metavar="N", help="a record (default: 10), or all"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    add_reading(parser)
+    add_look(parser)
+    parser.add_argument("--task", action="append", help="what is asked; repeat (default: depth)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder to `--out` and print one JSON object: what was written."""
-    planners = [_planner(args, path) for path in args.records]
+    from tqdm import tqdm
+
+    from ..harness.folder import GROUP, write_folder
+    from ..records.rows import open_rows
+
+    if not args.points.isdecimal() and args.points != "all":
+        raise DepthLMError(f"--points is a number, or all; found {args.points!r}")
+    block = {
+        "seed": args.seed,
+        "tasks": dict.fromkeys(args.task or ["depth"], 1.0),
+        "points_per_record": "all" if args.points == "all" else int(args.points),
+    }
+    planners = [make_planner(args, path, block) for path in args.records]
     sources = [
         (planner, open_rows(path)) for planner, path in zip(planners, args.records, strict=True)
     ]
@@ -36,16 +61,3 @@ def run(args: argparse.Namespace) -> int:
     )
     print(json.dumps({"out": str(out), "group": GROUP, **asdict(written)}))
     return 0
-
-
-def _planner(args: argparse.Namespace, path: str) -> Planner:
-    if not args.points.isdecimal() and args.points != "all":
-        raise DepthLMError(f"--points is a number, or all; found {args.points!r}")
-    tasks = dict.fromkeys(args.task or ["depth"], 1.0)
-    own = {"records": path, "task": "depth", "train": False, "questions": 1}
-    return make_planner(
-        argparse.Namespace(**(vars(args) | own)),
-        seed=args.seed,
-        tasks=tasks,
-        points_per_record="all" if args.points == "all" else int(args.points),
-    )

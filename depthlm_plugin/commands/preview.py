@@ -1,4 +1,4 @@
-"""`depthlm preview`: a contact sheet of what the model sees, is asked and shall answer."""
+"""`depthlm preview` writes a contact sheet of what the model sees, is asked and shall answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..pictures.sheet import GAP_PX, Sheet, Tile, enlarged, fitted
 from ..records.rows import Rows, open_rows
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
-from .render import make_planner
+from .options import add_records, add_view, make_planner, view_block
 
 _PICTURE_WH = 384, 288
 _DETAIL_PX = 140  # side of the two details beside the picture
@@ -32,10 +32,33 @@ _SHEET = Sheet(
 )
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm preview`."""
+    parser.description = (
+        "Each tile shows one sample: the view made small, its mark in full size and enlarged,"
+        " question and answer. With --json, or where stdout is no terminal, prints one JSON object:"
+        " out, size_wh, and of each tile row, where, image, point, size_wh, pixel, target, unit,"
+        " question, answer and the box [left, top, right, bottom] of the small view in the sheet."
+    )
+    add_records(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="image file to write, as sheet.png"
+    )
+    parser.add_argument(
+        "--count", type=int, default=12, metavar="N", help="rows, evenly spaced (default: 12)"
+    )
+    parser.add_argument("--rows", metavar="I,J,...", help="these records instead, from 0")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of points and training crops (default: 0)"
+    )
+    add_view(parser)
+    parser.add_argument("--json", action="store_true", help="print the tiles as JSON")
+
+
 def run(args: argparse.Namespace) -> int:
-    """Write the sheet to `--out` and print one JSON object: what each tile shows, and where."""
+    """Write the sheet to `--out`, and print what each of its tiles shows, and where."""
     path, out = args.records, Path(args.out)
-    planner = make_planner(args, seed=args.seed)
+    planner = make_planner(args, path, view_block(args) | {"seed": args.seed}, train=args.train)
     if out.suffix.lower() not in Image.registered_extensions():
         raise DepthLMError(f"cannot write {out}: expected the name of an image file, as sheet.png")
     rows = open_rows(path)
@@ -49,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
         sheet.save(out)
     except (OSError, ValueError) as error:
         raise DepthLMError(f"cannot write {out}: {error}") from error
-    print(f"{len(shown)} of the rows of {path}: {out}", file=sys.stderr)
-    print(json.dumps({"out": str(out), "size_wh": list(sheet.size), "tiles": shown}))
+    print(f"{out}: {len(shown)} of the records of {path}", file=sys.stderr)
+    if args.json or not sys.stdout.isatty():  # a person is not shown a page of it
+        print(json.dumps({"out": str(out), "size_wh": list(sheet.size), "tiles": shown}))
     return 0
 
 
