@@ -1,4 +1,4 @@
-"""Ray-cast synthetic scenes whose distances are exact, for `depthlm demo` and for tests.
+"""Synthetic scenes are ray-cast here, with exact distances, for `depthlm demo` and for tests.
 
 A scene is a tiled yard, perhaps within three low walls, and a few boxes and balls, seen from
 about 1.3 m up by one of four cameras. What gives distance away is geometry: where things touch a
@@ -53,10 +53,15 @@ CAMERAS = (
 
 @dataclass(frozen=True)
 class Scene:
-    """One rendered scene: `image` (H, W, 3) uint8 and `distance_m` (H, W), inf where there is sky.
+    """A rendered scene.
 
-    `distance_m` is the Euclidean distance from the camera centre along the ray through the pixel
-    centre.
+    Attributes:
+        kind: `court` (with walls) or `yard`.
+        camera: The camera that sees it.
+        camera_name: Its name in `CAMERAS`.
+        image: What it sees (H, W, 3) uint8.
+        distance_m: Euclidean distance (H, W) from the camera centre along the ray through the
+            pixel centre; inf where there is sky.
     """
 
     kind: str
@@ -133,12 +138,12 @@ def write_scenes(
     first ones.
 
     Args:
-        folder: where to write; made if missing.
-        scenes: number of pictures.
-        points: labelled pixels a picture.
-        seed: any integer from 0.
-        name: of the set, such as `train`.
-        progress: called with the number of pictures written, after each.
+        folder: Where to write; it is made if missing.
+        scenes: Number of pictures.
+        points: Labelled pixels a picture.
+        seed: Any integer from 0.
+        name: Of the set, such as `train`.
+        progress: Called with the number of pictures written, after each.
     """
     pictures = folder / "images" / name
     pictures.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A contact sheet of predictions: what the model saw, what it said and what is true."""
+"""A contact sheet of predictions shows what the model saw, what it said and what is true."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prediction_sheet(
         prompt="plain",
         points_per_record="all",
     )
-    by_point = {(s.question.row, s.question.point): s for s in samples}
+    by_point = {(sample.question.row, sample.question.point): sample for sample in samples}
     shown = []
     for row in chosen:
         picture = fitted(by_point[row["row"], row["point"]].image, _SHEET.picture_wh)
