@@ -51,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     total = sum(len(rows) for _, rows in sources)
     with tqdm(total=total, unit="record", disable=None, delay=2, file=sys.stderr) as bar:
-        written = write_folder(sources, out, bar.update)
+        summary = write_folder(sources, out, bar.update)
     print(
-        f"{sum(task.questions for task in written.tasks)} questions, {written.pictures} pictures."
+        f"{sum(task.questions for task in summary.tasks)} questions, {summary.pictures} pictures."
         " Ask a model behind an OpenAI-compatible server, where lmms-eval is installed:\n"
         f"python -m lmms_eval --model openai --model_args model=NAME,base_url=URL,api_key=KEY"
         f" --tasks {GROUP} --include_path {out} --output_path results --log_samples",
         file=sys.stderr,
     )
-    print(json.dumps({"out": str(out), "group": GROUP, **asdict(written)}))
+    print(json.dumps({"out": str(out), "group": GROUP, **asdict(summary)}))
     return 0

@@ -1,6 +1,6 @@
-"""What lmms-eval calls for each question of a task folder, and to sum up its answers.
+"""lmms-eval calls these functions for each question of a task folder, and to sum up its answers.
 
-Nothing here imports lmms-eval: it finds these functions through the folder's YAML files.
+Nothing here imports lmms-eval: it finds them through the folder's YAML files.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def doc_of(sample: Sample, pictures: Sequence[str]) -> dict[str, Any]:
         `depth_predictions.jsonl` has to say before the answer, to look at; `asked`: the question in
         full, as JSON.
     """
-    own = sample.question
-    if is_path(own.prompt):
-        own = replace(own, prompt=TEMPLATES)
-    said, answer = sample.turns[0]
+    question = sample.question
+    if is_path(question.prompt):
+        question = replace(question, prompt=TEMPLATES)
+    text, answer = sample.turns[0]
     known = ("dataset", "row", "point", "image", "pixel", "target", "unit", "task", "prompt")
-    row = Prediction(sample.question, "").to_row() | {"prompt": own.prompt}
+    row = Prediction(sample.question, "").to_row() | {"prompt": question.prompt}
     return {
         **{name: row[name] for name in known if row[name] is not None},
-        "question": said,
+        "question": text,
         "answer": answer,
         "system": sample.system or "",
         "pictures": list(pictures),
-        "asked": json.dumps(asdict(own)),
+        "asked": json.dumps(asdict(question)),
     }
 
 
