@@ -18,7 +18,7 @@ _SHEET = Sheet(columns=4, picture_wh=(252, 252), lines=2, text_px=16)
 def prediction_sheet(
     rows: Sequence[dict[str, Any]], data: Path, focal_px: float, crop_px: int, tiles: int = 12
 ) -> Image.Image:
-    """Return a picture of evenly chosen sidecar rows, right answers in green, wrong ones in red.
+    """Return a picture of evenly chosen prediction rows, right answers green, wrong ones red.
 
     Args:
         rows: Rows of `depth_predictions.jsonl`, of one dataset.
