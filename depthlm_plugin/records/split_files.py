@@ -34,12 +34,8 @@ class LeakError(DepthLMError):
     """Images are in records of several groups, so that no split by these keeps them apart."""
 
     def __init__(self, message: str, images: list[Leak]) -> None:
-        super().__init__(message, images)  # the arguments, so that it survives pickling
-        self.message = message
+        super().__init__(message)
         self.images = images
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True)
