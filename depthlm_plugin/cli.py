@@ -84,7 +84,11 @@ def _run(argv: list[str]) -> int:
         guess = did_you_mean(argv[0], list(COMMANDS))
         print(f"depthlm: unknown command {argv[0]!r}{guess}", file=sys.stderr)
         return 2
-    args = full_parser(argv).parse_args(argv)
+    parser = full_parser(argv)
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    args = parser.parse_args(argv)
     try:
         return int(args.run(args))
     except DepthLMError as error:

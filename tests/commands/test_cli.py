@@ -59,6 +59,12 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"depthlm-plugin {__version__}\n"
 
 
+def test_nothing_said_is_answered_with_the_list_of_commands(capsys):
+    assert main([]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", full_parser().format_help())
+
+
 def test_an_unknown_command_is_guessed(capsys):
     assert main(["previw", "records.jsonl"]) == 2
     printed = capsys.readouterr()
