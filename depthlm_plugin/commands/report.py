@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
     albums = [Album() for _ in outs]
     for out, album in zip(outs, albums, strict=True):
         _write(out, writers[out.suffix.lower()](build(runs, album, args.seed)))
-    for gathered in runs:
-        for problem in (*gathered.problems, *gathered.bad_rows):
-            print(f"{gathered.label}: {problem}", file=sys.stderr)
+    for one in runs:
+        for problem in (*one.problems, *one.bad_rows):
+            print(f"{one.label}: {problem}", file=sys.stderr)
     not_found = {key: text for album in albums for key, text in album.not_found.items()}
     left_out = max(album.left_out for album in albums)
     if not_found:
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     counts = {"pictures_not_shown": len(not_found), "pictures_left_out": left_out}
     print(json.dumps({"out": list(map(str, outs)), "runs": described, **counts}))
-    return 1 if any(gathered.problems for gathered in runs) else 0
+    return 1 if any(one.problems for one in runs) else 0
 
 
 def _write(out: Path, text: str) -> None:

@@ -42,19 +42,19 @@ def doc_of(sample: Sample, pictures: Sequence[str]) -> dict[str, Any]:
         `depth_predictions.jsonl` has to say before the answer, to look at; `asked`: the question in
         full, as JSON.
     """
-    question = sample.question
-    if is_path(question.prompt):
-        question = replace(question, prompt=TEMPLATES)
-    text, answer = sample.turns[0]
+    own = sample.question
+    if is_path(own.prompt):
+        own = replace(own, prompt=TEMPLATES)
+    said, answer = sample.turns[0]
     known = ("dataset", "row", "point", "image", "pixel", "target", "unit", "task", "prompt")
-    row = Prediction(sample.question, "").to_row() | {"prompt": question.prompt}
+    row = Prediction(sample.question, "").to_row() | {"prompt": own.prompt}
     return {
         **{name: row[name] for name in known if row[name] is not None},
-        "question": text,
+        "question": said,
         "answer": answer,
         "system": sample.system or "",
         "pictures": list(pictures),
-        "asked": json.dumps(asdict(question)),
+        "asked": json.dumps(asdict(own)),
     }
 
 
