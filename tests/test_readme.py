@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from depthlm_plugin.cli import _parser
+from depthlm_plugin.cli import full_parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.tasks import OPTIONS, TASKS, Truth
@@ -50,7 +50,7 @@ THEIRS = [command for _, command in COMMANDS if " train " in command]
 
 @pytest.mark.parametrize(("doc", "command"), OURS, ids=lambda text: text[:60])
 def test_depthlm_commands_are_accepted(doc: str, command: str) -> None:
-    _parser().parse_args(shlex.split(command.partition(" > ")[0])[1:])
+    full_parser().parse_args(shlex.split(command.partition(" > ")[0])[1:])
 
 
 @pytest.mark.parametrize("command", THEIRS)

@@ -13,7 +13,7 @@ from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.language.reading import read_answer
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.scoring.prediction import cell_of
-from depthlm_plugin.tasks import TASKS, Asked
+from depthlm_plugin.tasks import TASKS, Truth
 
 RATIO = {"delta1": rewards.delta1, "l1": rewards.negative_l1, "abs_rel": rewards.negative_abs_rel}
 LOWEST = {"delta1": 0.0, "l1": -100.0, "abs_rel": -10.0}
@@ -237,7 +237,7 @@ def test_typos_are_errors(columns, message):
 def test_the_truth_has_the_highest_reward_of_each_that_its_kind_states(task):
     template, truth = load_template(task, "plain"), TASKS[task].example
     words = dict.fromkeys(TASKS[task].words, "forward")
-    text = template.tell(Asked(truth, dict.fromkeys(TASKS[task].given, 3.0), words=words))
+    text = template.tell(Truth(truth, dict.fromkeys(TASKS[task].given, 3.0), words=words))
     columns = {"target": [truth, cell_of(truth), text], "task": [task] * 3, "style": ["plain"] * 3}
     for name, rule in TASKS[task].kind.rewards.items():
         function = rewards.reward_function(name)

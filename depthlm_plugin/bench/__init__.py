@@ -1,1 +1,1 @@
-"""DepthLMBench: one model on the evaluation sets that are there (`depthlm bench`)."""
+"""DepthLMBench asks one model about the evaluation sets that are there (`depthlm bench`)."""

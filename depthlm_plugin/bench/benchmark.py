@@ -1,4 +1,8 @@
-"""`depthlm bench`: draw the points, ask the model, score; stopped and started again it goes on."""
+"""DepthLMBench draws the points, asks the model and scores; stopped, it goes on where it was.
+
+A bench is a folder: the plan, the drawn questions in chunks, the answers of finished chunks, and at
+last results.json.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
@@ -20,18 +24,17 @@ from ..resources import data_folder
 from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from ..scoring.published import SETS
 from ..scoring.scores import Scores, finite
-from .progress import QUESTIONS, RUN, Answers
-from .questions import count_points, draw, drawn_records, parts_of
+from .progress import HOST_OUTPUT, QUESTIONS, Progress, set_of
+from .questions import chunks_of, count_points, draw, drawn_records
+from .results import FORMAT, Plan, Results, SetResults, write_results
 from .sets import BenchSet, find_sets
 
-RESULTS = "results.json"
 _PLAN = "bench.json"
-_FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is asked.
+    """What is asked of which model, and the folder where it is.
 
     Attributes:
         data: Folder with dataset_info.json; image paths start from it.
@@ -55,35 +58,35 @@ class Bench:
     template: str | None
     overrides: Mapping[str, Any]
 
-    def run(self) -> tuple[dict[str, Any], Scores]:
-        """Answer what is not answered yet; return what results.json holds, and the scores.
+    def ask_and_score(self) -> tuple[Results, Scores]:
+        """Ask what is not answered yet and score all; return what results.json holds, and scores.
 
         Raises:
             DepthLMError: For a folder of another bench, or when LLaMA-Factory fails; what is
                 answered is kept.
         """
         found, missing = find_sets(self.data, self.sets)
-        answers = Answers(self.out)
+        progress = Progress(self.out)
         plan = self._plan(found, missing)
-        answers.harvest()
-        waiting = answers.open_parts()
+        progress.harvest()
+        waiting = progress.open_chunks()
         if waiting:
-            self._ask(answers, waiting)
-        left = answers.open_parts()
+            self._ask(plan, progress, waiting)
+        left = progress.open_chunks()
         if left:
             raise DepthLMError(
                 f"{', '.join(left)} were not answered, though LLaMA-Factory ended well; see"
-                f" {self.out / RUN}.log"
+                f" {self.out / HOST_OUTPUT}.log"
             )
-        return self._results(plan, answers)
+        return self._results(plan, progress)
 
-    def _plan(self, found: Sequence[BenchSet], missing: list[str]) -> dict[str, Any]:
+    def _plan(self, found: Sequence[BenchSet], missing: list[str]) -> Plan:
         """Return the plan of the folder, made now if there is none; a finished one is obeyed."""
         path = self.out / _PLAN
-        own = self._description()
+        description = self._description()
         if path.is_file():
-            plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            differing = _differing(plan, own)
+            plan = cast(Plan, json.loads(path.read_text(encoding="utf-8")))
+            differing = _differing(plan, description)
             if differing:
                 raise ConfigError(
                     f"{self.out} holds another bench ({'; '.join(differing)}); choose another --out"
@@ -93,74 +96,75 @@ class Bench:
             if not (self.out / QUESTIONS).is_dir():
                 raise ConfigError(f"{self.out} is not empty and not a bench; choose another --out")
             _clear(self.out / QUESTIONS)  # a draw that was cut off
-        sets = {one.name: self._draw(one) for one in found}
-        plan = own | {"sets": sets, "missing": missing}
+        sets = {bench_set.name: self._draw(bench_set) for bench_set in found}
+        plan = description | Plan(sets=sets, missing=missing)
         path.write_text(json.dumps(plan, indent=2) + "\n", encoding="utf-8")
         return plan
 
-    def _description(self) -> dict[str, Any]:
-        """Return what must not change between one start and the next."""
-        own = {
+    def _description(self) -> Plan:
+        """Return the part of a plan that must not change between one start and the next."""
+        block = {
             key.removeprefix("depthlm."): value
             for key, value in self.overrides.items()
             if key.startswith("depthlm.")
         }
-        config = DepthLMConfig.from_block(own, load_config(self.adapter or self.model))
-        described = {
-            "format": _FORMAT,
-            "version": __version__,
-            "model": self.model,
-            "adapter": self.adapter,
-            "block": config.to_dict(),
-            "protocol": {"points": self.points or "all", "seed": self.seed},
-            "data": str(self.data.resolve()),
-            "asked_for": list(self.sets) or list(SETS),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(described))
-        return plain
+        config = DepthLMConfig.from_block(block, load_config(self.adapter or self.model))
+        description = Plan(
+            format=FORMAT,
+            version=__version__,
+            model=self.model,
+            adapter=self.adapter,
+            block=config.to_dict(),
+            protocol={"points": self.points or "all", "seed": self.seed},
+            data=str(self.data.resolve()),
+            asked_for=list(self.sets) or list(SETS),
+        )
+        return cast(Plan, json.loads(json.dumps(description)))  # as a plan that was read has it
 
-    def _draw(self, one: BenchSet) -> dict[str, Any]:
+    def _draw(self, bench_set: BenchSet) -> SetResults:
         """Write the questions of a set; return what is said of it."""
-        counts = count_points(one)
-        drawn = draw(counts, self.points, one.name, self.seed)
+        counts = count_points(bench_set)
+        drawn = draw(counts, self.points, bench_set.name, self.seed)
         folder = self.out / QUESTIONS
         folder.mkdir(parents=True, exist_ok=True)
-        for number, part in enumerate(parts_of(drawn_records(one, counts, drawn, self.data))):
-            write_jsonl_atomically(folder / f"{one.name}.{number:04d}.jsonl", part)
+        chunks = chunks_of(drawn_records(bench_set, counts, drawn, self.data))
+        for number, records in enumerate(chunks):
+            write_jsonl_atomically(folder / f"{bench_set.name}.{number:04d}.jsonl", records)
         return {
-            "dataset": one.dataset,
-            "records": str(one.records),
-            "options": dict(one.options),
+            "dataset": bench_set.dataset,
+            "records": str(bench_set.records),
+            "options": dict(bench_set.options),
             "points": int(counts.sum()),
             "drawn": len(drawn),
         }
 
-    def _ask(self, answers: Answers, waiting: Sequence[str]) -> None:
-        plan = json.loads((self.out / _PLAN).read_text(encoding="utf-8"))
+    def _ask(self, plan: Plan, progress: Progress, waiting: Sequence[str]) -> None:
+        """Have LLaMA-Factory answer the waiting chunks, each as a dataset of its own."""
+        chunks = progress.chunks()
         info = {
             name: {
                 "file_name": f"{name}.jsonl",
                 "formatting": "depthlm",
-                "depthlm": plan["sets"][name.rpartition(".")[0]]["options"],
+                "depthlm": plan["sets"][set_of(name)]["options"],
             }
-            for name in answers.parts()
+            for name in chunks
         }
-        folder = self.out / QUESTIONS
-        text = json.dumps(info, indent=2)
-        (folder / "dataset_info.json").write_text(text + "\n", encoding="utf-8")
-        done = len(answers.parts()) - len(waiting)
-        with tqdm(total=len(answers.parts()), initial=done, unit="part", disable=None) as bar:
+        text = json.dumps(info, indent=2) + "\n"
+        (self.out / QUESTIONS / "dataset_info.json").write_text(text, encoding="utf-8")
+        done = len(chunks) - len(waiting)
+        with tqdm(total=len(chunks), initial=done, unit="chunk", disable=None) as bar:
 
             def poll() -> None:
-                answers.harvest()
-                bar.update(len(answers.parts()) - len(answers.open_parts()) - bar.n)
+                progress.harvest()
+                bar.update(len(chunks) - len(progress.open_chunks()) - bar.n)
 
             try:
-                train(self._recipe(waiting), self.out / f"{RUN}.yaml", poll=poll)
+                train(self._recipe(waiting), self.out / f"{HOST_OUTPUT}.yaml", poll=poll)
             finally:
-                answers.harvest()
+                progress.harvest()
 
     def _recipe(self, waiting: Sequence[str]) -> dict[str, Any]:
+        """Return what LLaMA-Factory is told: the shipped recipe, this bench's, the overrides."""
         import yaml
 
         base = data_folder("recipes") / "depthlm_qwen_eval.yaml"
@@ -179,7 +183,7 @@ class Bench:
             "eval_on_each_dataset": True,
             "dataset_dir": str(self.out / QUESTIONS),
             "media_dir": str(self.data),
-            "output_dir": str(self.out / RUN),
+            "output_dir": str(self.out / HOST_OUTPUT),
             "overwrite_cache": True,
         }
         for key, value in self.overrides.items():
@@ -187,27 +191,25 @@ class Bench:
             (recipe.setdefault(owner, {}) if owner else recipe)[name] = value
         return recipe
 
-    def _results(self, plan: dict[str, Any], answers: Answers) -> tuple[dict[str, Any], Scores]:
+    def _results(self, plan: Plan, progress: Progress) -> tuple[Results, Scores]:
+        """Write the answers of all sets as one file, and what results.json holds."""
         scores = Scores()
         answered = dict.fromkeys(plan["sets"], 0)
 
         def rows() -> Iterator[PredictionRow]:
             for name in answered:
-                for row in answers.merged(name):
+                for row in progress.answers_of(name):
                     answered[name] += 1
                     scores.add(row)
                     yield row
 
         write_jsonl_atomically(self.out / SIDECAR, rows())
         for name, count in answered.items():
-            own = plan["sets"][name]
+            drawn = plan["sets"][name]["drawn"]
             # A mark that would cross the picture's border cannot be drawn.
-            own |= {"asked": count, "answered": count, "not_asked": own["drawn"] - count}
-        results = plan | {"complete": not plan["missing"], "scores": finite(scores.summary())}
-        text = json.dumps(results, indent=2) + "\n"
-        partial = self.out / f"{RESULTS}.part"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.out / RESULTS)
+            plan["sets"][name] |= {"asked": count, "answered": count, "not_asked": drawn - count}
+        results = Results(**plan, complete=not plan["missing"], scores=finite(scores.summary()))
+        write_results(self.out, results)
         return results, scores
 
 

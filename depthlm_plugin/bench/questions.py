@@ -1,4 +1,4 @@
-"""Which points of a set are asked about, written as small records files."""
+"""The points of a set that are asked about are drawn, and written as records of only these."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..records.record import check_record, parse_row
 from ..records.rows import read_rows
 from .sets import BenchSet
 
-PART = 2048
-"""Points of a part: what is lost at most when a run is stopped."""
+CHUNK_POINTS = 2048
+"""Points of a chunk, which are lost at most when a bench is stopped."""
 
 OF = "of"  # key of a drawn record: its row, and of each point its number there
 _LISTS = ("pixel_coords", "depth", "at_edge")
@@ -55,7 +55,13 @@ def draw(counts: NDArray[np.int64], points: int | None, name: str, seed: int) ->
 def drawn_records(
     bench_set: BenchSet, counts: NDArray[np.int64], drawn: NDArray[np.int64], data: Path
 ) -> Iterator[dict[str, Any]]:
-    """Yield the records of the drawn points, with only these; image paths start from `data`.
+    """Yield the records of the drawn points, with only these.
+
+    Args:
+        bench_set: The set.
+        counts: Number of points of each of its records (R,), as `count_points` returns them.
+        drawn: Numbers of the drawn points, ascending, as `draw` returns them.
+        data: The folder that the image paths of the yielded records start from.
 
     Raises:
         RecordError: For records that cannot be used, by their own file and line.
@@ -70,7 +76,7 @@ def drawn_records(
             continue
         chosen = (drawn[first:last] - (ends[row] - counts[row])).tolist()
         raw = parse_row(text, where)
-        own = dict(raw)
+        record = dict(raw)
         for key in _LISTS:
             if isinstance(raw.get(key), list):
                 if len(raw[key]) != counts[row]:
@@ -79,31 +85,31 @@ def drawn_records(
                         where,
                         f"{len(raw[key])} {key} but {counts[row]} depths; expected one each",
                     )
-                own[key] = [raw[key][index] for index in chosen]
-        _, problems = check_record(own, where, row, kind)
+                record[key] = [raw[key][index] for index in chosen]
+        _, problems = check_record(record, where, row, kind)
         if problems:
             raise problems[0]
-        image = own.pop("image", None) or own.pop("image_path", None)
-        own["image"] = _placed(str(image).lstrip("/"), prefix, data)
-        yield own | {OF: {"row": row, "points": chosen}}
+        image = record.pop("image", None) or record.pop("image_path", None)
+        record["image"] = _placed(str(image).lstrip("/"), prefix, data)
+        yield record | {OF: {"row": row, "points": chosen}}
 
 
-def parts_of(records: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yield records in parts of about `PART` points, whole records."""
-    part: list[dict[str, Any]] = []
+def chunks_of(records: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield whole records in chunks of `CHUNK_POINTS` points at most; a larger record is alone."""
+    chunk: list[dict[str, Any]] = []
     points = 0
     for record in records:
-        if part and points + len(record["depth"]) > PART:
-            yield part
-            part, points = [], 0
-        part.append(record)
+        if chunk and points + len(record["depth"]) > CHUNK_POINTS:
+            yield chunk
+            chunk, points = [], 0
+        chunk.append(record)
         points += len(record["depth"])
-    if part:
-        yield part
+    if chunk:
+        yield chunk
 
 
 def original(record: Mapping[str, Any], point: int) -> tuple[int, int]:
-    """Return the row and the point that a drawn record's point is in the set itself."""
+    """Return the numbers, in the set itself, of a drawn record and of one of its points."""
     of = record[OF]
     return of["row"], of["points"][point]
 

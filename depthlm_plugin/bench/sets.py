@@ -1,4 +1,4 @@
-"""Which of a folder's datasets are the sets of DepthLMBench."""
+"""The sets of DepthLMBench are found among a folder's datasets."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def find_sets(data: Path, chosen: Sequence[str] = ()) -> tuple[list[BenchSet], l
     info = _info(data)
     asked: dict[str, str | None] = dict.fromkeys(SETS) if not chosen else {}
     for text in chosen:
-        name, _, own = text.partition("=")
+        name, _, dataset_name = text.partition("=")
         if name not in SETS:
             raise ConfigError(f"--sets: unknown set {name!r}{did_you_mean(name, list(SETS))}")
-        asked[name] = own or None
+        asked[name] = dataset_name or None
     found: list[BenchSet] = []
     missing: list[str] = []
     for name in SETS:
@@ -62,7 +62,9 @@ def find_sets(data: Path, chosen: Sequence[str] = ()) -> tuple[list[BenchSet], l
             missing.append(name)
             continue
         if dataset not in info:
-            raise ConfigError(f"--sets: {data} has no dataset {dataset!r}{_known(dataset, info)}")
+            raise ConfigError(
+                f"--sets: {data} has no dataset {dataset!r}{did_you_mean(dataset, list(info))}"
+            )
         entry = info[dataset]
         if entry.get("formatting") != "depthlm" or "file_name" not in entry:
             raise ConfigError(
@@ -90,19 +92,16 @@ def _info(data: Path) -> dict[str, dict[str, Any]]:
 
 
 def _candidate(name: str, datasets: list[str]) -> str | None:
+    """Return the one dataset that is the set of a name, or None."""
     if name in datasets:
         return name
-    found = [
+    candidates = [
         dataset
         for dataset in datasets
         if dataset.startswith(f"{name}_") and dataset[len(name) + 1 :] not in _FOR_TRAINING
     ]
-    if len(found) > 1:
+    if len(candidates) > 1:
         raise ConfigError(
-            f"{name} could be {' or '.join(found)}; choose one: --sets {name}={found[0]}"
+            f"{name} could be {' or '.join(candidates)}; choose one: --sets {name}={candidates[0]}"
         )
-    return found[0] if found else None
-
-
-def _known(dataset: str, info: Mapping[str, Any]) -> str:
-    return did_you_mean(dataset, list(info))
+    return candidates[0] if candidates else None

@@ -1,4 +1,4 @@
-"""`depthlm bench`: DepthLMBench with one model."""
+"""`depthlm bench` runs DepthLMBench with one model, and prints its scores beside published ones."""
 
 from __future__ import annotations
 
@@ -8,14 +8,45 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..bench.benchmark import RESULTS, Bench
 from ..errors import ConfigError
-from ..scoring.published import PUBLISHED, SETS
-from ..scoring.table import aligned, table_of
+from .options import add_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm bench`."""
+    parser.description = (
+        "Draws the points of each set, asks the model through llamafactory-cli (on all GPUs that it"
+        " finds), scores. Stopped and started again it goes on. Writes OUT/results.json and"
+        " OUT/depth_predictions.jsonl, of which `depthlm report OUT` makes a page."
+    )
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="dataset_info.json of depthlm curate; pictures"
+    )
+    add_model(parser)
+    parser.add_argument("--out", required=True, help="folder to write, or to go on with")
+    parser.add_argument(
+        "--sets", metavar="SET,...", help="some of the eight; SET=DATASET for one of another name"
+    )
+    parser.add_argument(
+        "--points", default="8192", metavar="N", help="random ones a set (default: 8192), or all"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print results.json")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="of llamafactory-cli, over recipes/depthlm_qwen_eval.yaml",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the sets that are there and print their scores; the missing ones are named."""
+    """Ask and score the sets that are there, and print their scores; name the missing ones."""
+    from ..bench.benchmark import Bench
+    from ..bench.results import RESULTS
+    from ..scoring.published import SETS
+    from ..scoring.table import table_of
+
     bench = Bench(
         data=Path(args.data),
         model=args.model,
@@ -27,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         template=args.template,
         overrides=dict(_override(text) for text in args.overrides),
     )
-    results, scores = bench.run()
+    results, scores = bench.ask_and_score()
     asked_for = len(results["sets"]) + len(results["missing"])
     label = "mean" if not results["missing"] else f"mean of {len(results['sets'])} of {asked_for}"
     if args.json:
@@ -35,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(table_of(scores, mean=label))
         print(f"\npublished delta1\n{_published(list(results['sets']))}")
-    for name, own in results["sets"].items():
-        if own["not_asked"]:
+    for name, counts in results["sets"].items():
+        if counts["not_asked"]:
             print(
-                f"{SETS[name]}: {own['not_asked']} of {own['drawn']} points not asked: their mark"
-                " would cross the border, or they are out of the depth range",
+                f"{SETS[name]}: {counts['not_asked']} of {counts['drawn']} points not asked: their"
+                " mark would cross the border, or they are out of the depth range",
                 file=sys.stderr,
             )
     if results["missing"]:
@@ -51,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _published(names: list[str]) -> str:
     """Return the published rows for the same sets; their means are over all eight."""
+    from ..scoring.published import PUBLISHED
+    from ..scoring.table import aligned
+
     lines = [("", *names, "mean of 8")]
     for row in PUBLISHED:
         cells = [f"{row.delta1[name]:.3f}" if name in row.delta1 else "" for name in names]

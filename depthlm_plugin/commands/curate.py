@@ -1,26 +1,76 @@
-"""`depthlm curate`: a raw dataset to records, a data card and a contact sheet."""
+"""`depthlm curate` makes a raw dataset into records, a data card and a contact sheet."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
-from ..config.block import DepthLMConfig
-from ..curate.pipeline.curation import Settings, curate
-from ..curate.pipeline.labelling import Job
-from ..curate.pipeline.output import Output
-from ..curate.registry import DATASETS, make_reader, options_of, reader_class
 from ..errors import ConfigError
+from .options import add_workers, workers_of
 
-_MOST_WORKERS = 32
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm curate`."""
+    parser.description = (
+        "Writes OUT/NAME.jsonl, its entry in OUT/dataset_info.json, and beside them OUT/NAME/ with"
+        " the data card, the contact sheet and a link to the raw pictures, which stay where they"
+        " are. Killed and started again, it goes on, to the same bytes. Prints one JSON object:"
+        " name, places and counts. Fails when a frame was left out; the rest is written."
+    )
+    parser.add_argument("dataset", nargs="?", help="see --list")
+    parser.add_argument(
+        "--list", action="store_true", help="describe the datasets and their options"
+    )
+    parser.add_argument("--root", metavar="RAW", help="folder of the raw download")
+    parser.add_argument("--out", help="folder to write; several curations may share it")
+    parser.add_argument("--name", help="of the records (default: the dataset and split)")
+    parser.add_argument("--split", help="one of the dataset's (default: see --list)")
+    parser.add_argument("--points", type=int, default=100, help="a frame (default: %(default)s)")
+    add_workers(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
+    parser.add_argument(
+        "--sampling", default="uniform", help="uniform (default), log (by distance) or edges (none)"
+    )
+    parser.add_argument(
+        "--compat", metavar="official", help="labels as DepthLM published them, mistakes included"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of the dataset; repeat"
+    )
+    parser.add_argument(
+        "--images",
+        default="keep",
+        help="keep (default): use pictures where they are; jpeg: write them undistorted, at the"
+        " focal length of training (quality 95, 4:4:4), to be read faster",
+    )
+    parser.add_argument(
+        "--focal-px",
+        type=float,
+        metavar="F",
+        help="of --images jpeg; smaller pictures are not enlarged (default: the recipe's, 1000)",
+    )
+    parser.add_argument(
+        "--engine",
+        default="processes",
+        help="processes (default) of this machine, or ray: tasks of a cluster that sees the same"
+        " paths; --workers of them at a time",
+    )
+    parser.add_argument(
+        "--confirm-unit", action="store_true", help="the metres are right, implausible as they are"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Curate, or list the datasets; return 1 when a frame was left out."""
+    from ..curate.pipeline.curation import Settings, curate
+    from ..curate.pipeline.labelling import Job
+    from ..curate.pipeline.output import Output
+    from ..curate.registry import make_reader
+
     if args.list:
         _list()
         return 0
@@ -51,8 +101,7 @@ def run(args: argparse.Namespace) -> int:
         args.sampling,
         _jpeg_focal_px(args),
     )
-    workers = _default_workers() if args.workers is None else args.workers
-    settings = Settings(workers, args.engine, args.confirm_unit)
+    settings = Settings(workers_of(args), args.engine, args.confirm_unit)
     counts = curate(job, output, args.limit, settings)
     left_out = counts["left_out"]
     print(
@@ -70,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _jpeg_focal_px(args: argparse.Namespace) -> float | None:
     """Return the focal length of pictures to write, pixels; None where they stay as they are."""
+    from ..config.block import DepthLMConfig
+
     if args.images not in ("keep", "jpeg"):
         raise ConfigError(f"--images is keep or jpeg, found {args.images!r}")
     if args.images == "keep":
@@ -95,6 +146,8 @@ def _options(given: list[str]) -> dict[str, str]:
 
 
 def _list() -> None:
+    from ..curate.registry import DATASETS, options_of, reader_class
+
     for dataset in sorted(DATASETS):
         reader = reader_class(dataset)
         title, facts = reader.card()
@@ -104,7 +157,3 @@ def _list() -> None:
         for what, names in (("splits", reader.SPLITS), ("options", options_of(reader))):
             if names:
                 print(f"{'':12s}    {what}: {', '.join(names)}")
-
-
-def _default_workers() -> int:
-    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)

@@ -1,4 +1,4 @@
-"""`depthlm doctor`: can this environment train, and if not, what to change."""
+"""`depthlm doctor` says whether this environment can train, and if not, what to change."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ _INSTALL = "pip install --upgrade depthlm-plugin"
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: `fix` says what to do when it is not `ok`."""
+    """One finding; `fix` says what to do when it is not `ok`."""
 
     name: str
     ok: bool
     found: str
     fix: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm doctor`."""
+    parser.description = (
+        "Checks what is installed, by its versions, and starts LLaMA-Factory once (up to a minute)."
+        " Says of each failed check what to change, and fails when one of them prevents training."
+    )
+    parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`depthlm predict`: metres at points of a picture."""
+"""`depthlm predict` asks a trained model for the metres at points of a picture."""
 
 from __future__ import annotations
 
@@ -8,14 +8,36 @@ import sys
 from contextlib import redirect_stdout
 
 from ..errors import ConfigError
-from ..geometry.camera import Camera
-from ..language.reading import read_answer
-from ..language.templates import load_template
-from ..views.decode import image_size
+from .options import add_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm predict`."""
+    parser.description = (
+        "Prints one JSON object a point, in the order of --at: pixel, value, unit, reason (why the"
+        " answer cannot be read, or null), text. Fails when an answer cannot be read."
+    )
+    parser.add_argument("image", help="a picture")
+    parser.add_argument(
+        "--at",
+        action="append",
+        required=True,
+        metavar="X,Y",
+        help="pixel, from 0,0 in the upper left corner; repeat",
+    )
+    parser.add_argument(
+        "--intrinsics", required=True, metavar="FX,FY,CX,CY", help="camera of the picture, pixels"
+    )
+    add_model(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one JSON object a point; return 1 when an answer cannot be parsed."""
+    from ..geometry.camera import Camera
+    from ..language.reading import read_answer
+    from ..language.templates import load_template
+    from ..views.decode import image_size
+
     width, height = image_size(args.image, args.image)
     camera = Camera.from_intrinsics([*_numbers("--intrinsics", args.intrinsics, 4), width, height])
     pixels = []

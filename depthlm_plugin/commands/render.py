@@ -1,23 +1,38 @@
-"""`depthlm render`: one sample as the model sees it."""
+"""`depthlm render` writes one sample as the model sees it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
-from ..config.block import DepthLMConfig
 from ..errors import DepthLMError
-from ..records import storage
-from ..records.rows import open_rows
-from ..sampling.planner import Planner
+from .options import add_records, add_view, make_planner, view_block
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm render`."""
+    parser.description = (
+        "Writes the image and prints one JSON object: size_wh, camera [fx, fy, cx, cy],"
+        " pixel [x, y] of the marked point, target, unit, question, answer."
+    )
+    add_records(parser)
+    parser.add_argument("--row", type=int, required=True, metavar="N", help="record, from 0")
+    parser.add_argument(
+        "--point", type=int, required=True, metavar="N", help="point of the record, from 0"
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="image file to write, as sample.png"
+    )
+    add_view(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the image to `--out` and print its JSON object."""
+    from ..records.rows import open_rows
+
     if args.row < 0 or args.point < 0:
         raise DepthLMError("--row and --point count from 0")
-    planner = make_planner(args)
+    planner = make_planner(args, args.records, view_block(args), train=args.train)
     rows = open_rows(args.records)
     if args.row >= len(rows):
         raise DepthLMError(
@@ -41,28 +56,3 @@ def run(args: argparse.Namespace) -> int:
     }
     print(json.dumps(result))
     return 0
-
-
-def make_planner(args: argparse.Namespace, **config: Any) -> Planner:
-    """Return what decides the samples that a command's arguments (and `config`) ask for."""
-    if args.size_multiple < 1:
-        raise DepthLMError("--size-multiple must be 1 or more")
-    block = {
-        "focal_px": args.focal,
-        "label": args.label,
-        "prompt": args.prompt,
-        "tasks": {args.task: 1.0},
-        "reference": args.reference,
-        "questions_per_image": args.questions,
-        "exif_rotation": args.exif_rotation,
-    }
-    root = args.media_dir or storage.folder_of(args.records)
-    return Planner(
-        DepthLMConfig.from_block(block | config),
-        storage.stem(args.records),
-        (root,),
-        args.train,
-        args.size_multiple,
-        args.depth_kind,
-        records=args.records,
-    )

@@ -1,4 +1,4 @@
-"""`depthlm report`: finished runs as one file to read."""
+"""`depthlm report` writes finished runs as one file to gathered."""
 
 from __future__ import annotations
 
@@ -8,23 +8,64 @@ import sys
 from pathlib import Path
 
 from ..errors import ConfigError, DepthLMError
-from ..report.build import build
-from ..report.gathering import gather
-from ..report.html import to_html
-from ..report.markdown import to_markdown
-from ..report.pictures import Album
-from ..report.sources import open_source
+from .options import add_untold
 
-_WRITERS = {".html": to_html, ".htm": to_html, ".md": to_markdown}
 _MOST_SAMPLES = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `depthlm report`."""
+    parser.description = (
+        "Writes one self-contained HTML file, or Markdown (tables and texts only) where --out ends"
+        " with .md, and prints one JSON object: out, runs, pictures_not_shown, pictures_left_out."
+        " Fails when a run is not whole; the report is written and says so."
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a prediction file, the output_dir of an evaluation, or the folder of depthlm bench",
+    )
+    parser.add_argument(
+        "--out",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help=".html or .md; repeat for both",
+    )
+    parser.add_argument(
+        "--media-dir",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where image paths start; repeat: the first that has the picture counts (default: the"
+        " bench's data, else the folder of the prediction file)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=6,
+        metavar="N",
+        help="worst and random samples of each dataset (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    add_untold(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print one JSON object; return 1 when a run is not whole."""
+    from ..report.build import build
+    from ..report.gathering import gather
+    from ..report.html import to_html
+    from ..report.markdown import to_markdown
+    from ..report.pictures import Album
+    from ..report.sources import open_source
+
+    writers = {".html": to_html, ".htm": to_html, ".md": to_markdown}
     outs = [Path(text) for text in args.out]
     for out in outs:
-        if out.suffix.lower() not in _WRITERS:
-            raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(_WRITERS)}")
+        if out.suffix.lower() not in writers:
+            raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(writers)}")
     if not 0 <= args.samples <= _MOST_SAMPLES:
         raise ConfigError(f"--samples must be 0 to {_MOST_SAMPLES}, found {args.samples}")
     sources = [open_source(path, args.media_dir) for path in args.runs]
@@ -42,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     albums = [Album() for _ in outs]
     for out, album in zip(outs, albums, strict=True):
-        _write(out, _WRITERS[out.suffix.lower()](build(runs, album, args.seed)))
+        _write(out, writers[out.suffix.lower()](build(runs, album, args.seed)))
     for one in runs:
         for problem in (*one.problems, *one.bad_rows):
             print(f"{one.label}: {problem}", file=sys.stderr)

@@ -1,8 +1,7 @@
-"""`depthlm demo`: the whole job offline with the real command, from scenes to a table."""
+"""The whole job offline with the real command, from synthetic scenes to a table of scores."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -25,20 +24,31 @@ STEPS = 1800
 _MARK = "depthlm-demo.json"  # what a folder that may be overwritten contains
 
 
-def run(args: argparse.Namespace) -> int:
-    """Make scenes and a model, evaluate, train, evaluate; return 1 when nothing was learnt."""
-    out = _prepare(Path(args.out), args.seed)
+def demonstrate(out: Path, seed: int) -> tuple[str, bool]:
+    """Make scenes and a tiny model, evaluate, train, evaluate, saying on stderr what is done.
+
+    Args:
+        out: A folder to make, or that of an earlier demonstration, which is removed.
+        seed: Of scenes, weights and training.
+
+    Returns:
+        A table of the scores before and after, and whether the model got past a constant answer.
+
+    Raises:
+        DepthLMError: When the folder holds something else, or LLaMA-Factory fails.
+    """
+    out = _prepare(out, seed)
     started = time.monotonic()
     _say(f"1/5 {TRAIN_SCENES} training scenes and {HELD_OUT_SCENES} held-out scenes")
-    _write_data(out / "data", args.seed)
+    _write_data(out / "data", seed)
     _say("2/5 a tiny Qwen2.5-VL with random weights")
     from .tiny_vlm import build_tiny_qwen  # transformers takes seconds to import
 
-    model = build_tiny_qwen(out / "model", seed=args.seed)
+    model = build_tiny_qwen(out / "model", seed=seed)
     _say("3/5 evaluation before training: llamafactory-cli train before.yaml")
     _llamafactory(out, "before", _evaluation(model, out / "data"))
     _say(f"4/5 training, {STEPS} steps: llamafactory-cli train trained.yaml")
-    _llamafactory(out, "trained", _training(model, out / "data", args.seed), STEPS)
+    _llamafactory(out, "trained", _training(model, out / "data", seed), STEPS)
     _say("5/5 evaluation after training: llamafactory-cli train after.yaml")
     _llamafactory(out, "after", _evaluation(out / "trained", out / "data"))
 
@@ -46,17 +56,17 @@ def run(args: argparse.Namespace) -> int:
     predictions = out / "after" / SIDECAR
     rows = list(read_predictions(predictions))
     prediction_sheet(rows, out / "data", FOCAL_PX, CROP_PX).save(out / "predictions.png")
-    print(_table(before, after))
     minutes = (time.monotonic() - started) / 60
     _say(f"picture: {out / 'predictions.png'}   answers: {predictions}   {minutes:.1f} minutes")
     _say(f"more: depthlm report {out / 'after'} --media-dir {out / 'data'} --out report.html")
-    if after["predict_delta1"] <= after["predict_constant_delta1"]:
+    learnt = after["predict_delta1"] > after["predict_constant_delta1"]
+    if not learnt:
         _say("the model did not get past a constant answer: please report this with the seed")
-        return 1
-    return 0
+    return _table(before, after), learnt
 
 
 def _prepare(out: Path, seed: int) -> Path:
+    """Make the folder anew, marked as one that may be overwritten; return its absolute path."""
     out = out.resolve()
     if out.exists() and any(out.iterdir()):
         if not (out / _MARK).is_file():
@@ -68,6 +78,7 @@ def _prepare(out: Path, seed: int) -> Path:
 
 
 def _write_data(folder: Path, seed: int) -> None:
+    """Write the scenes for training and for evaluation, and the dataset_info.json of both."""
     info: dict[str, Any] = {}
     with tqdm(total=TRAIN_SCENES + HELD_OUT_SCENES, unit="scene", disable=None, delay=2) as bar:
         for name, scenes in (("train", TRAIN_SCENES), ("heldout", HELD_OUT_SCENES)):
@@ -93,6 +104,7 @@ def _counter(update: Callable[[int], Any]) -> Callable[[int], None]:
 
 
 def _common(model: Path, data: Path) -> dict[str, Any]:
+    """Return what the recipes of training and evaluation have in common."""
     return {
         "model_name_or_path": str(model),
         "template": "qwen2_vl",

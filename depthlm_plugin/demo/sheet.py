@@ -1,4 +1,4 @@
-"""A contact sheet of predictions: what the model saw, what it said and what is true."""
+"""A contact sheet of predictions shows what the model saw, what it said and what is true."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHEET = Sheet(columns=4, picture_wh=(252, 252), lines=2, text_px=16)
 def prediction_sheet(
     rows: Sequence[PredictionRow], data: Path, focal_px: float, crop_px: int, tiles: int = 12
 ) -> Image.Image:
-    """Return a picture of evenly chosen sidecar rows, right answers in green, wrong ones in red.
+    """Return a picture of evenly chosen prediction rows, right answers green, wrong ones red.
 
     Args:
         rows: Rows of `depth_predictions.jsonl`, of one dataset.
@@ -36,7 +36,7 @@ def prediction_sheet(
         prompt="plain",
         points_per_record="all",
     )
-    by_point = {(s.question.row, s.question.point): s for s in samples}
+    by_point = {(sample.question.row, sample.question.point): sample for sample in samples}
     shown = []
     for row in chosen:
         picture = fitted(by_point[row["row"], row["point"]].image, _SHEET.picture_wh)

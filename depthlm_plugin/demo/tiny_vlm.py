@@ -73,14 +73,14 @@ def build_tiny_qwen(
     it was.
 
     Args:
-        folder: where to write; made if missing.
-        seed: of the weights.
-        hidden_size: width of the language model; a multiple of `8 * heads`.
-        layers: depth of the language model.
-        heads: attention heads of both towers.
-        vision_hidden_size: width of the vision tower; as `hidden_size` if None.
-        vision_layers: depth of the vision tower; as `layers` if None.
-        initializer_range: standard deviation of the random weights.
+        folder: Where to write; it is made if missing.
+        seed: Of the weights.
+        hidden_size: Width of the language model; a multiple of `8 * heads`.
+        layers: Depth of the language model.
+        heads: Attention heads of both towers.
+        vision_hidden_size: Width of the vision tower; as `hidden_size` if None.
+        vision_layers: Depth of the vision tower; as `layers` if None.
+        initializer_range: Standard deviation of the random weights.
     """
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration

@@ -1,1 +1,1 @@
-"""Task folders for evaluation harnesses: any served model is asked what ours are asked."""
+"""Task folders for evaluation harnesses, so that any served model is asked what ours are."""

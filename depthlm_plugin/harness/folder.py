@@ -1,4 +1,4 @@
-"""Writing a task folder: rendered pictures, questions, and the YAML files that lmms-eval reads."""
+"""A task folder holds rendered pictures, questions, and the YAML files that lmms-eval reads."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ from .lmms import REQUEST_FAILURES, TEMPLATES, doc_of, metrics_of
 
 GROUP = "depthlm"
 _SHIPPED = Path(__file__).parent / "shipped"
-_SAID = ("focal_px", "label", "reference", "marker", "marker_px", "prompt", "seed")
+_METADATA = ("focal_px", "label", "reference", "marker", "marker_px", "prompt", "seed")
 
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """One task of the folder: its name in the harness, and what it asks."""
+    """One task of the folder.
+
+    Attributes:
+        name: Its name in the harness.
+        dataset: What it asks about.
+        task: What it asks.
+        questions: How many questions it has.
+    """
 
     name: str
     dataset: str
@@ -36,8 +43,14 @@ class TaskSummary:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written: the tasks, how many pictures, and what was left out, by dataset."""
+class FolderSummary:
+    """What was written.
+
+    Attributes:
+        tasks: The tasks.
+        pictures: How many pictures.
+        left_out: Dataset -> reason -> how many records or points were left out for it.
+    """
 
     tasks: tuple[TaskSummary, ...]
     pictures: int
@@ -48,7 +61,7 @@ def write_folder(
     sources: Sequence[tuple[Planner, Rows]],
     out: Path,
     progress: Callable[[], object] = lambda: None,
-) -> Written:
+) -> FolderSummary:
     """Write the questions of some datasets as a folder of tasks for lmms-eval.
 
     Every dataset and kind of question is a task; the group `depthlm` holds them all, with means
@@ -67,14 +80,14 @@ def write_folder(
     _check(sources, out)
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    written = _write(sources, partial, progress)
+    summary = _write(sources, partial, progress)
     partial.rename(out)  # onto nothing, or an empty folder
-    return written
+    return summary
 
 
 def _write(
     sources: Sequence[tuple[Planner, Rows]], out: Path, progress: Callable[[], object]
-) -> Written:
+) -> FolderSummary:
     docs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     left_out: dict[str, dict[str, int]] = {}
     pictures = 0
@@ -85,18 +98,18 @@ def _write(
         for row, (where, raw) in enumerate(rows):
             samples, skipped = planner.plan(raw, where, row)
             counts += skipped
-            written: dict[str, str] = {}  # of this record, by what it shows
+            names: dict[str, str] = {}  # of this record's pictures, by what they show
             for sample in samples:
-                places = _write_pictures(sample, folder, row, written)
-                names = [path.relative_to(out).as_posix() for path in places]
-                docs.setdefault((planner.dataset, sample.task), []).append(doc_of(sample, names))
-            pictures += len(written)
+                paths = _write_pictures(sample, folder, row, names)
+                places = [path.relative_to(out).as_posix() for path in paths]
+                docs.setdefault((planner.dataset, sample.task), []).append(doc_of(sample, places))
+            pictures += len(names)
             progress()
         left_out[planner.dataset] = dict(counts)
     if not docs:
         raise DepthLMError(f"nothing can be asked of these records: {json.dumps(left_out)}")
     tasks = _write_tasks(docs, sources[0][0], out)
-    return Written(tuple(tasks), pictures, left_out)
+    return FolderSummary(tuple(tasks), pictures, left_out)
 
 
 def _check(sources: Sequence[tuple[Planner, Rows]], out: Path) -> None:
@@ -112,14 +125,14 @@ def _check(sources: Sequence[tuple[Planner, Rows]], out: Path) -> None:
     check_served(wanted, {planner.dataset: lacking(wanted, rows) for planner, rows in sources})
 
 
-def _write_pictures(sample: Sample, folder: Path, row: int, written: dict[str, str]) -> list[Path]:
+def _write_pictures(sample: Sample, folder: Path, row: int, names: dict[str, str]) -> list[Path]:
     """Write the views of a sample as PNG, each once a record; return where they are."""
     for view in sample.views:
-        if view.to_uri() not in written:
-            name = f"{row:06d}_{len(written)}.png"
+        if view.to_uri() not in names:
+            name = f"{row:06d}_{len(names)}.png"
             view.render(sample.where).save(folder / name)
-            written[view.to_uri()] = name
-    return [folder / written[view.to_uri()] for view in sample.views]
+            names[view.to_uri()] = name
+    return [folder / names[view.to_uri()] for view in sample.views]
 
 
 def _write_tasks(
@@ -129,9 +142,9 @@ def _write_tasks(
     import pyarrow.parquet as pq
 
     config = planner.config
-    for task, own in template_files(list(config.tasks), config.prompt).items():
+    for task, template in template_files(list(config.tasks), config.prompt).items():
         (out / TEMPLATES).mkdir(exist_ok=True)
-        shutil.copyfile(own, out / TEMPLATES / f"{task}.yaml")
+        shutil.copyfile(template, out / TEMPLATES / f"{task}.yaml")
     (out / "questions").mkdir()
     tasks = []
     for (dataset, task), rows in docs.items():
@@ -141,16 +154,17 @@ def _write_tasks(
     for file in _SHIPPED.iterdir():
         if file.is_file():
             shutil.copyfile(file, out / file.name)
-    said = {"version": 1, "depthlm_plugin": __version__}
-    said |= {name: getattr(config, name) for name in _SAID}
-    said |= {"prompt": TEMPLATES} if is_path(config.prompt) else {}
-    for one in tasks:
-        (out / f"{one.name}.yaml").write_text(_task_yaml(one, said), encoding="utf-8")
+    metadata = {"version": 1, "depthlm_plugin": __version__}
+    metadata |= {name: getattr(config, name) for name in _METADATA}
+    metadata |= {"prompt": TEMPLATES} if is_path(config.prompt) else {}
+    for summary in tasks:
+        text = _task_yaml(summary, metadata)
+        (out / f"{summary.name}.yaml").write_text(text, encoding="utf-8")
     (out / f"{GROUP}.yaml").write_text(_group_yaml(tasks), encoding="utf-8")
     return tasks
 
 
-def _task_yaml(task: TaskSummary, said: dict[str, Any]) -> str:
+def _task_yaml(task: TaskSummary, metadata: dict[str, Any]) -> str:
     lines = [
         f"# {task.questions} questions ({task.task}) about {task.dataset!r}, by `depthlm harness`",
         "include: depthlm_common",
@@ -164,7 +178,7 @@ def _task_yaml(task: TaskSummary, said: dict[str, Any]) -> str:
         better = json.dumps(more_is_better)
         lines.append(f"  - {{metric: {name}, {how}, higher_is_better: {better}}}")
     lines.append(f"  - {{metric: {REQUEST_FAILURES}, aggregation: mean, higher_is_better: false}}")
-    lines.append(f"metadata: {json.dumps(said)}")
+    lines.append(f"metadata: {json.dumps(metadata)}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
-"""What lmms-eval calls for each question of a task folder, and to sum up its answers.
+"""lmms-eval calls these functions for each question of a task folder, and to sum up its answers.
 
-Nothing here imports lmms-eval: it finds these functions through the folder's YAML files.
+Nothing here imports lmms-eval: it finds them through the folder's YAML files.
 """
 
 from __future__ import annotations

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ..bench.results import RESULTS, Results, read_results
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError, DepthLMError
 from ..scoring.prediction import SIDECAR
-
-RESULTS = "results.json"
-_FORMAT = 1
-_OBJECTS = ("protocol", "sets")
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Source:
     name: str
     path: Path
     media_dirs: tuple[str, ...]
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Results = field(default_factory=Results)
     config: DepthLMConfig | None = None
 
     @property
@@ -67,39 +62,16 @@ def open_source(run: str, media_dirs: list[str]) -> Source:
         )
     folder = path.resolve().parent
     name = folder.name if path.name == SIDECAR else path.stem
-    results = _results(path.parent / RESULTS) if place.is_dir() else {}
+    results = read_results(path.parent) if place.is_dir() else {}
     data = results.get("data")
     folders = media_dirs or [data if isinstance(data, str) else str(path.parent)]
     return Source(name, path, tuple(folders), results, _config(results, path.parent / RESULTS))
 
 
-def _results(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DepthLMError(f"{path} cannot be read ({error}); run depthlm bench again") from error
-    if not isinstance(results, dict) or results.get("format") != _FORMAT:
-        found = results.get("format") if isinstance(results, dict) else type(results).__name__
-        raise DepthLMError(
-            f"{path} has format {found!r}, this version reads {_FORMAT}; to report without it give"
-            f" {path.parent / SIDECAR} in place of the folder"
-        )
-    for key in _OBJECTS:
-        if not isinstance(results.get(key, {}), dict):
-            raise DepthLMError(f"{path}: {key} is {results[key]!r}, expected an object")
-    if not isinstance(results.get("missing", []), list):
-        raise DepthLMError(f"{path}: missing is {results['missing']!r}, expected a list")
-    return results
-
-
-def _config(results: Mapping[str, Any], path: Path) -> DepthLMConfig | None:
+def _config(results: Results, path: Path) -> DepthLMConfig | None:
     block = results.get("block")
     if block is None:
         return None
-    if not isinstance(block, Mapping):
-        raise DepthLMError(f"{path}: block is {block!r}, expected an object")
     # A prompt of one's own may be elsewhere by now; pictures and labels do not depend on it.
     plain = {key: value for key, value in block.items() if key != "prompt"}
     try:

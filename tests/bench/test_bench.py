@@ -7,8 +7,15 @@ import pytest
 
 from depthlm_plugin.bench import questions as drawing
 from depthlm_plugin.bench.benchmark import Bench
-from depthlm_plugin.bench.progress import Answers
-from depthlm_plugin.bench.questions import OF, count_points, draw, drawn_records, original, parts_of
+from depthlm_plugin.bench.progress import Progress
+from depthlm_plugin.bench.questions import (
+    OF,
+    chunks_of,
+    count_points,
+    draw,
+    drawn_records,
+    original,
+)
 from depthlm_plugin.bench.sets import find_sets
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import ConfigError, RecordError
@@ -182,10 +189,10 @@ def test_bad_records_are_named_by_their_own_line(data, key, value, message):
         drawn()
 
 
-def test_parts_are_whole_records(monkeypatch):
-    monkeypatch.setattr(drawing, "PART", 10)
+def test_chunks_are_whole_records(monkeypatch):
+    monkeypatch.setattr(drawing, "CHUNK_POINTS", 10)
     records = [{"depth": [1.0] * size} for size in (4, 5, 3, 12, 1)]
-    assert [[len(r["depth"]) for r in part] for part in parts_of(iter(records))] == [
+    assert [[len(r["depth"]) for r in chunk] for chunk in chunks_of(iter(records))] == [
         [4, 5],
         [3],
         [12],
@@ -212,7 +219,7 @@ def bench_of(data, tmp_path, **more):
 
 
 def answer(out, name, count=None):
-    """What LLaMA-Factory writes of a part, or of its first rows."""
+    """What LLaMA-Factory writes of a chunk, or of its first rows."""
     run = out / "run"
     run.mkdir(exist_ok=True)
     rows = []
@@ -225,28 +232,28 @@ def answer(out, name, count=None):
     (run / "depth_predictions.jsonl").write_text(text)
 
 
-def test_finished_parts_are_kept_under_their_own_rows(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(drawing, "PART", 5)
+def test_finished_chunks_are_kept_under_their_own_rows(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "CHUNK_POINTS", 5)
     bench = bench_of(data, tmp_path)
     plan = bench._plan(*find_sets(data))
-    answers = Answers(bench.out)
-    parts = answers.parts()
-    assert parts[0] == "ibims1.0000"
-    assert len(parts) > 4
-    answer(bench.out, parts[1], 2)  # cut off
-    answers.harvest()
-    assert answers.open_parts() == parts
-    answer(bench.out, parts[1])
-    answers.harvest()
-    assert answers.open_parts() == [parts[0], *parts[2:]]
-    kept = list(answers.merged("ibims1"))
+    progress = Progress(bench.out)
+    chunks = progress.chunks()
+    assert chunks[0] == "ibims1.0000"
+    assert len(chunks) > 4
+    answer(bench.out, chunks[1], 2)  # cut off
+    progress.harvest()
+    assert progress.open_chunks() == chunks
+    answer(bench.out, chunks[1])
+    progress.harvest()
+    assert progress.open_chunks() == [chunks[0], *chunks[2:]]
+    kept = list(progress.answers_of("ibims1"))
     for row in kept:
         assert row["dataset"] == "ibims1"
         assert row["target"] == 1 + row["row"] + row["point"] / 100
         assert row["of"] == len(kept)
     # Started again: the same plan, nothing drawn anew.
     assert bench._plan(*find_sets(data)) == plan
-    assert answers.open_parts() == [parts[0], *parts[2:]]
+    assert progress.open_chunks() == [chunks[0], *chunks[2:]]
 
 
 def test_a_folder_of_another_bench_is_refused(data, tmp_path):
@@ -274,7 +281,7 @@ def test_a_draw_that_was_cut_off_is_drawn_again(data, tmp_path, capsys):
     (bench.out / "bench.json").unlink()
     (bench.out / "questions" / "ibims1.0009.jsonl").write_text("{")
     assert bench._plan(*find_sets(data)) == plan
-    assert Answers(bench.out).parts() == ["ibims1.0000", "nyuv2.0000"]
+    assert Progress(bench.out).chunks() == ["ibims1.0000", "nyuv2.0000"]
     assert "drawing again" in capsys.readouterr().err
 
 

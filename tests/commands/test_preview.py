@@ -1,4 +1,9 @@
+"""`depthlm preview`: the tiles are what training sees."""
+
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +79,32 @@ def test_tiles_show_what_training_sees(records, capsys):
                 "target": sample.target,
                 "unit": "m",
             }
+
+
+def test_a_terminal_is_not_shown_a_page_of_json(records):
+    out = records.parent / "sheet.png"
+    command = [sys.executable, "-m", "depthlm_plugin.cli", "preview", str(records), "--count", "1"]
+    shown = {}
+    for options in ((), ("--json",)):
+        ours, terminal = os.openpty()
+        done = subprocess.run(
+            [*command, "--out", str(out), "--depth-kind", "z", *options],
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, f"{out}: 1 of the records of {records}\n")
+        os.write(terminal, b"end\n")
+        os.close(terminal)
+        text = b""
+        while not text.endswith(b"end\r\n"):
+            text += os.read(ours, 4096)
+        os.close(ours)
+        shown[options] = text.removesuffix(b"end\r\n")
+    assert shown[()] == b""
+    assert json.loads(shown["--json",])["out"] == str(out)
 
 
 def test_photographs(ibims, tmp_path, capsys):

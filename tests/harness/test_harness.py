@@ -1,6 +1,5 @@
 """`depthlm harness`: what is written, and what lmms-eval calls; itself it runs in tests/host."""
 
-import argparse
 import importlib.util
 import json
 import math
@@ -18,7 +17,7 @@ from PIL import Image
 from support.answers import score
 
 from depthlm_plugin import DepthSamples
-from depthlm_plugin.commands import harness
+from depthlm_plugin.cli import full_parser
 from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.harness import lmms
 from depthlm_plugin.language.reading import read_answer
@@ -34,21 +33,13 @@ GRID = {
 
 
 def write(*records, out, **options):
-    defaults = {
-        "depth_kind": None,
-        "media_dir": None,
-        "exif_rotation": "refuse",
-        "points": "2",
-        "seed": 0,
-        "focal": FOCAL_PX,
-        "label": "distance",
-        "prompt": "official",
-        "task": None,
-        "reference": "marker",
-        "size_multiple": 28,
-    }
-    paths = [str(path) for path in records]
-    return harness.run(argparse.Namespace(records=paths, out=str(out), **defaults | options))
+    """Run the command on records files with options, of which a list is given again and again."""
+    arguments = ["harness", *map(str, records), "--out", str(out)]
+    for name, values in ({"points": "2", "focal": FOCAL_PX} | options).items():
+        for value in values if isinstance(values, list) else [values]:
+            arguments += [f"--{name}", str(value)]
+    args = full_parser(["harness"]).parse_args(arguments)
+    return args.run(args)
 
 
 def docs_of(out, name="depthlm_records"):

@@ -41,9 +41,9 @@ def bench_data(data: Path, tmp_path: Path) -> Path:
 
 
 def command(data: Path, model: Path, out: Path, *more: str) -> list[str]:
-    # The parts of the paper's 8192 points are made small, so that there are several.
+    # The chunks of the paper's 8192 points are made small, so that there are several.
     code = (
-        "import sys; from depthlm_plugin.bench import drawing; drawing.PART = 12;"
+        "import sys; from depthlm_plugin.bench import questions; questions.CHUNK_POINTS = 12;"
         " from depthlm_plugin.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ["--data", data, "--model", model, "--out", out, "--template", "qwen2_vl"]
@@ -64,8 +64,8 @@ def test_a_stopped_bench_goes_on_where_it_was(models, bench_data: Path, tmp_path
     assert process.returncode == 143
     assert not running_in(out)  # nobody goes on writing there
     first = {path.name: path.stat().st_mtime_ns for path in (out / "answers").glob("*.jsonl")}
-    parts = {path.name for path in (out / "questions").glob("*.[0-9]*.jsonl")}
-    assert first.keys() < parts
+    chunks = {path.name for path in (out / "questions").glob("*.[0-9]*.jsonl")}
+    assert first.keys() < chunks
 
     two = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -199,8 +199,8 @@ def _describe(job: Job, output: Output, config: dict[str, Any], total: Tally) ->
 
 def _draw_sheet(output: Output) -> None:
     """Write the contact sheet, at the focal length of the first picture so that it stays sharp."""
-    from ...commands.preview import draw_sheet, spread
     from ...config.block import DepthLMConfig
+    from ...pictures.preview import draw_sheet, spread
     from ...records.rows import open_rows
     from ...sampling.planner import Planner
 

@@ -1,0 +1,135 @@
+"""The options that several commands share, and what they ask of the library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..sampling.planner import Planner
+
+_MOST_WORKERS = 32
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """Add the records that a command reads, and how it reads them."""
+    parser.add_argument("records", help="a .jsonl, .json or .parquet file, or a folder of them")
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add how records and their images are read."""
+    parser.add_argument(
+        "--depth-kind",
+        metavar="KIND",
+        help="what `depth` is where records do not say: distance or z",
+    )
+    parser.add_argument("--media-dir", metavar="DIR", help="folder that image paths start from")
+    parser.add_argument(
+        "--exif-rotation",
+        metavar="RULE",
+        default="refuse",
+        help="turned images: refuse (default), apply or ignore",
+    )
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """Add what the model is shown and asked, as keys of the `depthlm:` block say it."""
+    parser.add_argument(
+        "--focal",
+        type=float,
+        metavar="PX",
+        default=1000.0,
+        help="focal length that every picture is resampled to, pixels (focal_px; default: 1000)",
+    )
+    parser.add_argument("--label", default="distance", help="distance (default) or z")
+    parser.add_argument(
+        "--prompt", default="official", help="template: a name or a .yaml file (default: official)"
+    )
+    parser.add_argument("--reference", default="marker", help="marker (default), text or numbered")
+    parser.add_argument(
+        "--size-multiple",
+        type=int,
+        metavar="PX",
+        default=28,
+        help="patch x merge size of the model, pixels (default: 28)",
+    )
+
+
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """Add what `add_look` does, and what distinguishes a sample of training."""
+    add_look(parser)
+    parser.add_argument("--train", action="store_true", help="with the training crop")
+    parser.add_argument("--task", default="depth", help="what is asked (default: depth)")
+    parser.add_argument(
+        "--questions", type=int, default=1, metavar="K", help="packed into a sample, with --train"
+    )
+
+
+def view_block(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keys of the `depthlm:` block for what `add_view` has over `add_look`."""
+    return {"tasks": {args.task: 1.0}, "questions_per_image": args.questions}
+
+
+def make_planner(
+    args: argparse.Namespace, records: str, block: dict[str, Any], *, train: bool = False
+) -> Planner:
+    """Return what decides the samples of a records file.
+
+    Args:
+        args: Values of `add_look` and `add_reading`.
+        records: The file, or a folder.
+        block: Further keys of the `depthlm:` block.
+        train: Whether to crop for training.
+    """
+    from ..config.block import DepthLMConfig
+    from ..sampling.of_records import planner_of
+
+    look = {
+        "focal_px": args.focal,
+        "label": args.label,
+        "prompt": args.prompt,
+        "reference": args.reference,
+        "exif_rotation": args.exif_rotation,
+    }
+    return planner_of(
+        records,
+        DepthLMConfig.from_block(look | block),
+        train=train,
+        size_multiple=args.size_multiple,
+        depth_kind=args.depth_kind,
+        media_dir=args.media_dir,
+    )
+
+
+def add_untold(parser: argparse.ArgumentParser) -> None:
+    """Add what LLaMA-Factory's own prediction files do not tell of their questions."""
+    parser.add_argument(
+        "--task", default="depth", help="of LLaMA-Factory's files, which do not say it"
+    )
+    parser.add_argument("--prompt", default="official", help="of those files, likewise")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model that a command asks."""
+    parser.add_argument("--model", required=True, help="merged model, or base of --adapter")
+    parser.add_argument("--adapter", help="LoRA adapter folder")
+    parser.add_argument("--template", help="chat template, if not the one saved with the weights")
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the number of processes, of which `workers_of` makes a number."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"processes (default: as many as cores, up to {_MOST_WORKERS})",
+    )
+
+
+def workers_of(args: argparse.Namespace) -> int:
+    """Return how many processes to start."""
+    if args.workers is not None:
+        return int(args.workers)
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
