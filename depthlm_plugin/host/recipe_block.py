@@ -1,21 +1,10 @@
-"""The `depthlm:` block among LLaMA-Factory's arguments: read, refused where nothing would obey it.
+"""The `depthlm:` block as one of LLaMA-Factory's data arguments."""
 
-It is also kept with the models that LLaMA-Factory exports.
-"""
-
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
-from importlib import import_module
-from typing import Any
 
-from llamafactory.extras.constants import EngineName
 from llamafactory.hparams.data_args import DataArguments as _DataArguments
 
 from ..config.block import DepthLMConfig
-from . import compat
-from .run import resolve_config
 
 
 @dataclass
@@ -39,42 +28,3 @@ def data_arguments_over(original: type) -> type:
     """
     assert issubclass(DataArguments, original)
     return DataArguments
-
-
-def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
-
-    @wraps(original)
-    def read_args(args: Any = None) -> Any:
-        args = original(args)
-        if "depthlm" in args or "--depthlm" in args:
-            compat.require()
-        return args
-
-    return read_args
-
-
-def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `get_infer_args`, which knows models that depthlm has trained.
-
-    Their config is kept with an exported model, and where they are to chat, the seams of the chat
-    engine must hold.
-    """
-
-    @wraps(original)
-    def get_infer_args(args: Any = None) -> Any:
-        parsed = original(args)
-        model_args, data_args = parsed[0], parsed[1]
-        folders = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
-        if not any(DepthLMConfig.load(folder) for folder in folders):
-            return parsed
-        export_dir = getattr(model_args, "export_dir", None)
-        if export_dir is not None:
-            os.makedirs(export_dir, exist_ok=True)
-            resolve_config(data_args, model_args).save(export_dir, data_args.template)
-        elif model_args.infer_backend == EngineName.HF:
-            import_module("llamafactory.chat.hf_engine")
-            compat.require()
-        return parsed
-
-    return get_infer_args

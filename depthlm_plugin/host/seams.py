@@ -16,7 +16,8 @@ class Seam(NamedTuple):
         name: The function, class or method (with a dot).
         parameters: Names that its parameters must begin with.
         maker: `module:function` of this folder: called with the original, it returns what stands in
-            its place.
+            its place. The module must import without the names of other seams, or it would be
+            missing where one of them has moved.
     """
 
     module: str
@@ -37,12 +38,12 @@ SEAMS = (
         ("template", "dataset"),
         "recipe_block:data_arguments_over",
     ),
-    Seam("llamafactory.hparams.parser", "read_args", ("args",), "recipe_block:read_args_with"),
+    Seam("llamafactory.hparams.parser", "read_args", ("args",), "arguments:read_args_with"),
     Seam(
         "llamafactory.hparams.parser",
         "get_infer_args",
         ("args",),
-        "recipe_block:get_infer_args_with",
+        "arguments:get_infer_args_with",
     ),
     Seam(
         "llamafactory.data.converter",
