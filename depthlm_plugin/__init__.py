@@ -4,13 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .geometry.camera import Camera
+    from .predict.predictor import Predictor
     from .sampling.dataset import DepthSamples
     from .views.view import View
 
 __version__ = "0.1.0"
-__all__ = ["Camera", "DepthSamples", "View"]
+__all__ = ["Camera", "DepthSamples", "Predictor", "View"]
 
-_HOMES = {"Camera": "geometry.camera", "DepthSamples": "sampling.dataset", "View": "views.view"}
+_HOMES = {
+    "Camera": "geometry.camera",
+    "DepthSamples": "sampling.dataset",
+    "Predictor": "predict.predictor",
+    "View": "views.view",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,20 +13,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-# The modules that host/seams.py extends, each right after its own code has run. Each defines what
-# is extended, and none runs before `import torch` has finished, whatever is imported first.
-WATCHED = frozenset(
-    {
-        "llamafactory.hparams.data_args",
-        "llamafactory.hparams.parser",
-        "llamafactory.data.mm_plugin",
-        "llamafactory.data.converter",
-        "llamafactory.data.collator",
-        "llamafactory.data.loader",
-        "llamafactory.train.sft.trainer",
-        "llamafactory.chat.hf_engine",
-    }
-)
+from .host.seams import SEAMS
+
+WATCHED = frozenset(seam.module for seam in SEAMS)  # each is extended after its own code has run
 
 
 def activate() -> None:
@@ -90,8 +79,8 @@ def _extend(spec: ModuleSpec) -> None:
 def _install(module: ModuleType) -> None:
     # Whatever fails must not break a program that happens to import LLaMA-Factory without depthlm.
     try:
-        from .host import seams
+        from .host.install import extend
 
-        seams.install(module)
+        extend(module)
     except Exception as error:
         sys.stderr.write(f"depthlm-plugin: cannot extend {module.__name__}: {error!r}\n")

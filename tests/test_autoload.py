@@ -40,10 +40,10 @@ def test_it_can_be_switched_off(run_python, value):
 
 @pytest.fixture
 def broken_install(tmp_path):
-    """A copy of the package whose seams do not import, beside a stand-in for LLaMA-Factory."""
+    """A copy of the package whose extensions do not import, beside a stand-in for LLaMA-Factory."""
     copy = tmp_path / "depthlm_plugin"
     shutil.copytree(depthlm_plugin.__path__[0], copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "host" / "seams.py").write_text("import no_such_library\n")
+    (copy / "host" / "install.py").write_text("import no_such_library\n")
     for part in ("llamafactory", "llamafactory/data"):
         (tmp_path / part).mkdir()
         (tmp_path / part / "__init__.py").touch()

@@ -98,9 +98,9 @@ def _command(name: str) -> Check:
 _PROBE = """
 import json, torch, torchvision, torchaudio, bitsandbytes
 import llamafactory.train.tuner
-from depthlm_plugin.host import seams
+from depthlm_plugin.host import compat
 device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: CPU only"
-print(json.dumps({"broken": seams.broken, "device": device}))
+print(json.dumps({"broken": compat.broken, "device": device}))
 """
 
 

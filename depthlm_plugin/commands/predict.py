@@ -32,10 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one JSON object a point; return 1 when an answer cannot be parsed."""
+    """Print one JSON object for each point; return 1 when an answer cannot be parsed."""
     from ..geometry.camera import Camera
-    from ..language.reading import read_answer
-    from ..language.templates import load_template
+    from ..predict.predictor import Predictor
     from ..views.decode import image_size
 
     width, height = image_size(args.image, args.image)
@@ -46,31 +45,23 @@ def run(args: argparse.Namespace) -> int:
         pixels.append((x, y))
     print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-        import torch  # noqa: F401 - its import is what extends LLaMA-Factory; see autoload.py
-
-        from ..predict.predictor import ask
-
-        answers = ask(args.model, args.adapter, args.template, args.image, camera, pixels)
-    failed = 0
-    for sample, text in answers:
-        question = sample.question
-        answer = read_answer(text, load_template(question.task, question.prompt))
-        failed += answer.values is None
+        predictor = Predictor.load(args.model, args.adapter, args.template)
+        answers = predictor.ask(args.image, camera, pixels)
+    for answer in answers:
         result = {
-            "pixel": list(question.pixels[0]),
-            "value": None if answer.values is None else answer.values["value"],
-            "unit": sample.unit,
+            "pixel": list(answer.pixel),
+            "value": answer.value,
+            "unit": answer.unit,
             "reason": answer.reason,
-            "text": text,
+            "text": answer.text,
         }
         print(json.dumps(result, ensure_ascii=False))
-    return 1 if failed else 0
+    return 1 if any(answer.value is None for answer in answers) else 0
 
 
 def _numbers(option: str, text: str, count: int) -> list[float]:
-    parts = text.split(",")
     try:
-        numbers = [float(part) for part in parts]
+        numbers = [float(number) for number in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) != count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..language.templates import load_template
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..views.view import FORMAT
-from . import seams
+from . import compat
 
 SKIPPED = "_depthlm_counts"  # a column of the converter's own, removed before LLaMA-Factory looks
 
@@ -25,12 +25,12 @@ SKIPPED = "_depthlm_counts"  # a column of the converter's own, removed before L
 class DepthLMConverter(DatasetConverter):
     """Turns batches of raw records into samples; one record may give several, or none.
 
-    It is called through `datasets.map(batched=True)` by host/loading.py, which fills the columns
-    `where`, `row`, `epoch` and `record` (JSON) from the records file.
+    `prepared` calls it through `datasets.map(batched=True)`, and fills the columns `where`, `row`,
+    `epoch` and `record` (JSON) from the records file.
     """
 
     def __post_init__(self) -> None:
-        seams.require()
+        compat.require()
         planner = getattr(self.dataset_attr, "depthlm_planner", None)
         if planner is None:
             raise HostError(
@@ -61,13 +61,19 @@ class DepthLMConverter(DatasetConverter):
         return columns
 
 
+def registering_with(original: Callable[..., None]) -> Callable[..., None]:
+    """Register the converter with LLaMA-Factory's own function, and return that as it is."""
+    original("depthlm", DepthLMConverter)
+    return original
+
+
 def aligned_columns(samples: Sequence[Sample | None]) -> dict[str, list[Any]]:
     """Return samples as the columns that LLaMA-Factory tokenises; None becomes an empty row."""
     messages = [sample.messages if sample else [] for sample in samples]
-    turns = [[turn for turn in own if turn["role"] != "system"] for own in messages]
+    asked = [[turn for turn in turns if turn["role"] != "system"] for turns in messages]
     return {
-        "_prompt": [own[:-1] for own in turns],
-        "_response": [own[-1:] for own in turns],
+        "_prompt": [turns[:-1] for turns in asked],
+        "_response": [turns[-1:] for turns in asked],
         "_system": [(sample.system or "") if sample else "" for sample in samples],
         "_tools": [""] * len(samples),
         "_images": [sample.to_uris() if sample else [] for sample in samples],

@@ -34,11 +34,12 @@ def check_views(
     longest, most = 0, (0, 0)
     texts = zip(dataset["_prompt"], dataset["_response"], strict=True)
     for index, (images, turns) in enumerate(zip(dataset["_images"], texts, strict=True)):
-        own = [window_size(image) for image in filter(is_view, images or ())]
-        sizes.update(own)
+        views_wh = [window_size(image) for image in filter(is_view, images or ())]
+        sizes.update(views_wh)
         # Image tokens go with the area, all images of a sample together.
-        length = sum(map(math.prod, own)), sum(len(t["content"]) for part in turns for t in part)
-        if own and length > most:
+        letters = sum(len(turn["content"]) for side in turns for turn in side)
+        length = sum(map(math.prod, views_wh)), letters
+        if views_wh and length > most:
             longest, most = index, length
     if not sizes:
         return None

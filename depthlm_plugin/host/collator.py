@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 from ..views.view import window_size
@@ -20,17 +21,17 @@ def collate_with(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def __call__(self: Any, features: list[dict[str, Any]]) -> Any:  # noqa: N807  its name there
-        uris = [feature.get("images") or [] for feature in features]
-        if not any(is_view(uri) for own in uris for uri in own):
+        images = [feature.get("images") or [] for feature in features]
+        if not any(is_view(image) for image in chain(*images)):
             return original(self, features)
         check = getattr(self, "_depthlm_check", None)
         if check is None:
             check = TokenCheck(self.template.mm_plugin, self.tokenizer, self.processor)
             self._depthlm_check = check
         with views_as("shapes"):
-            for feature, own in zip(features, uris, strict=True):
-                if own and all(map(is_view, own)):
-                    check(feature["input_ids"], own, window_size)
+            for feature, uris in zip(features, images, strict=True):
+                if uris and all(map(is_view, uris)):
+                    check(feature["input_ids"], uris, window_size)
         with views_as("tensors"):
             return original(self, features)
 

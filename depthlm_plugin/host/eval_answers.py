@@ -120,12 +120,12 @@ def greedy(settings: Mapping[str, Any], longest: int) -> dict[str, Any]:
         longest: Tokens of the longest true answer. Twice as many may be generated (64 at least),
             where the recipe leaves max_new_tokens at LLaMA-Factory's default, 1024.
     """
-    own = dict(settings)
-    if own.get("max_new_tokens") == GeneratingArguments().max_new_tokens:
-        own["max_new_tokens"] = max(_LEAST_TOKENS, 2 * longest)
+    kept = dict(settings)
+    if kept.get("max_new_tokens") == GeneratingArguments().max_new_tokens:
+        kept["max_new_tokens"] = max(_LEAST_TOKENS, 2 * longest)
     neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 50}  # what greedy search does not warn of
     # Gradient checkpointing has switched the cache off in the model's config.
-    return own | neutral | {"do_sample": False, "use_cache": True}
+    return kept | neutral | {"do_sample": False, "use_cache": True}
 
 
 def steady_metrics(scores: Scores, rows: Sequence[PredictionRow]) -> dict[str, float]:

@@ -36,7 +36,7 @@ logger = logging.get_logger("llamafactory.depthlm")
 _LOOKED_AT = 16  # samples of each dataset that settings are checked against before training
 
 
-class DepthPart:
+class DepthSource:
     """The samples of one depth dataset, tokenised.
 
     Attributes:
@@ -79,7 +79,7 @@ class DepthPart:
             )
 
 
-class OtherPart:
+class OtherSource:
     """The samples of a dataset without depth, as LLaMA-Factory has prepared them.
 
     Attributes:
@@ -105,13 +105,16 @@ class OtherPart:
         self._shuffle = shuffle
 
 
+Source = DepthSource | OtherSource
+
+
 class LazySamples(Dataset):
     """The training data of a run, of any size: index -> what the collator takes.
 
     Index `epoch * len(self) + i` is the i-th sample of an epoch.
 
     Args:
-        parts: The datasets.
+        sources: The datasets.
         weights: Their weights; by default every epoch takes each dataset's samples once.
         length: Samples of an epoch; by default all of them.
         seed: Where the mixture starts.
@@ -119,14 +122,14 @@ class LazySamples(Dataset):
 
     def __init__(
         self,
-        parts: list[DepthPart | OtherPart],
+        sources: list[Source],
         weights: list[float] | None,
         length: int | None,
         seed: int,
     ) -> None:
-        self.parts = parts
-        self.weights = weights or [float(part.count) for part in parts]
-        self._length = length or sum(part.count for part in parts)
+        self.sources = sources
+        self.weights = weights or [float(source.count) for source in sources]
+        self._length = length or sum(source.count for source in sources)
         self._mixture = Mixture(self.weights, seed_of(seed, "mixture"))
         self.epoch = 0
 
@@ -134,16 +137,16 @@ class LazySamples(Dataset):
         return self._length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        part, rank = self._mixture[index]
-        return self.parts[part][rank]
+        number, rank = self._mixture[index]
+        return self.sources[number][rank]
 
     def description(self) -> dict[str, Any]:
         """Return what a resumed run must find unchanged, for its samples to be the same."""
         return {
             "samples_per_epoch": len(self),
             "datasets": {
-                part.name: {"samples": part.count, "weight": weight}
-                for part, weight in zip(self.parts, self.weights, strict=True)
+                source.name: {"samples": source.count, "weight": weight}
+                for source, weight in zip(self.sources, self.weights, strict=True)
             },
         }
 
@@ -153,8 +156,8 @@ class LazySamples(Dataset):
 
     def shuffled(self, shuffle: bool) -> None:
         """Set whether passes over the datasets have random orders (`disable_shuffling`)."""
-        for part in self.parts:
-            part.shuffled(shuffle)
+        for source in self.sources:
+            source.shuffled(shuffle)
 
 
 class EpochSampler(Sampler[int]):
@@ -201,15 +204,17 @@ def lazy_samples(
         processor: The model's processor.
     """
     _refuse_packing(data_args)
-    parts: list[DepthPart | OtherPart] = []
+    sources: list[Source] = []
     encoder = None
     for name in data_args.dataset:
         if name not in run.datasets:
-            own = copy.copy(data_args)
-            own.dataset, own.eval_dataset, own.interleave_probs = [name], None, None
-            own.mix_strategy = "concat"
-            module = original(template, model_args, own, training_args, "sft", tokenizer, processor)
-            parts.append(OtherPart(name, module["train_dataset"], run.config.seed))
+            alone = copy.copy(data_args)
+            alone.dataset, alone.eval_dataset, alone.interleave_probs = [name], None, None
+            alone.mix_strategy = "concat"
+            module = original(
+                template, model_args, alone, training_args, "sft", tokenizer, processor
+            )
+            sources.append(OtherSource(name, module["train_dataset"], run.config.seed))
             continue
         stream = SampleStream(
             run.planner(name, train=True),
@@ -221,9 +226,9 @@ def lazy_samples(
             encoder = _encoder(uri, template, data_args, tokenizer, processor)
         count = run.datasets[name].get("num_samples")
         count = stream.per_pass if count is None else int(count) * stream.points
-        parts.append(DepthPart(name, count, stream, run, encoder, data_args.cutoff_len))
-    weights = _weights(parts, run, data_args)
-    samples = LazySamples(parts, weights, _length(parts, weights, data_args), run.config.seed)
+        sources.append(DepthSource(name, count, stream, run, encoder, data_args.cutoff_len))
+    weights = _weights(sources, run, data_args)
+    samples = LazySamples(sources, weights, _length(sources, weights, data_args), run.config.seed)
     _check_resumed(samples, training_args)
     _say(samples)
     if training_args.should_log and encoder is not None:
@@ -263,14 +268,14 @@ def _encoder(uri: str, template: Any, data_args: Any, tokenizer: Any, processor:
     return loader._get_dataset_processor(data_args, "sft", template, short, sized)
 
 
-def _weights(parts: list[DepthPart | OtherPart], run: Run, data_args: Any) -> list[float] | None:
+def _weights(sources: list[Source], run: Run, data_args: Any) -> list[float] | None:
     """Return the weights that the recipe gives, in whichever place, or None."""
-    names = [part.name for part in parts]
+    names = [source.name for source in sources]
     if data_args.interleave_probs is not None:
         return [float(weight) for weight in data_args.interleave_probs]
     info = dataset_info(data_args)
-    own = {n: (info[n].get("depthlm") or {}).get("weight") for n in names if n in info}
-    given = {name: weight for name, weight in own.items() if weight is not None}
+    options = {name: info[name].get("depthlm") or {} for name in names if name in info}
+    given = {name: own["weight"] for name, own in options.items() if own.get("weight") is not None}
     if run.config.mixture is not None:
         preset = run.config.mixture
         given = {n: preset_weight(preset, n) for n in names if n in run.datasets} | given
@@ -291,13 +296,11 @@ def _weights(parts: list[DepthPart | OtherPart], run: Run, data_args: Any) -> li
     return [float(given[name]) for name in names]
 
 
-def _length(
-    parts: list[DepthPart | OtherPart], weights: list[float] | None, data_args: Any
-) -> int | None:
+def _length(sources: list[Source], weights: list[float] | None, data_args: Any) -> int | None:
     """Return the samples of an epoch: until the first (or last) dataset has been gone through."""
     if weights is None or not data_args.mix_strategy.startswith("interleave"):
         return None
-    rounds = [part.count / weight for part, weight in zip(parts, weights, strict=True)]
+    rounds = [source.count / weight for source, weight in zip(sources, weights, strict=True)]
     chosen = min(rounds) if data_args.mix_strategy.startswith("interleave_under") else max(rounds)
     return max(1, int(chosen * sum(weights)))
 
@@ -318,8 +321,8 @@ def _check_resumed(samples: LazySamples, training_args: Any) -> None:
 def _say(samples: LazySamples) -> None:
     whole = sum(samples.weights)
     lines = [f"depthlm: {len(samples)} samples an epoch, made while training:"]
-    for part, weight in zip(samples.parts, samples.weights, strict=True):
-        kind = "records" if isinstance(part, DepthPart) else "samples"
-        have = len(part.stream.rows) if isinstance(part, DepthPart) else part.count
-        lines.append(f"  {weight / whole:7.2%}  {part.name}: {have} {kind}")
+    for source, weight in zip(samples.sources, samples.weights, strict=True):
+        kind = "records" if isinstance(source, DepthSource) else "samples"
+        have = len(source.stream.rows) if isinstance(source, DepthSource) else source.count
+        lines.append(f"  {weight / whole:7.2%}  {source.name}: {have} {kind}")
     logger.info_rank0("\n".join(lines))

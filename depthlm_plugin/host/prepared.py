@@ -69,7 +69,7 @@ def get_merged_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
                 loaded |= original([name], *args, return_dict=True)
         kept: dict[str, Dataset] | None = getattr(data_args, "depthlm_aligned", None)
         if kept is not None and not train:
-            kept.update((own, loaded[own]) for own in loaded if own in run.datasets)
+            kept.update((name, loaded[name]) for name in loaded if name in run.datasets)
         if return_dict:
             return loaded
         return data_utils.merge_dataset(list(loaded.values()), data_args, seed=training_args.seed)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from llamafactory.hparams.data_args import DataArguments as _DataArguments
 
+from ..config.block import DepthLMConfig
+
 
 @dataclass
 class DataArguments(_DataArguments):
@@ -16,6 +18,13 @@ class DataArguments(_DataArguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.depthlm is not None:
-            from ..config.block import DepthLMConfig
-
             DepthLMConfig.from_block(self.depthlm)  # every mistake in it, before models are loaded
+
+
+def data_arguments_over(original: type) -> type:
+    """Return the data arguments with a block, over LLaMA-Factory's.
+
+    They are a class of this module rather than one made here, so that they can be pickled.
+    """
+    assert issubclass(DataArguments, original)
+    return DataArguments

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +18,16 @@ from ..config.block import (
     DepthLMConfig,
     parse_block,
 )
-from ..config.saved import changes, load_config, save_config
+from ..config.saved import changes, load_config
 from ..errors import ConfigError
 from ..records import storage
 from ..records.rows import open_rows
 from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
-from . import seams
-from .processors.grid import Grid, grid_of
-from .processors.qwen_patches import quicken
+from . import compat
+from .processors.grid import Grid
+from .processors.registry import grid_of, quicken
 
 logger = logging.get_logger("llamafactory.depthlm")
 
@@ -53,7 +50,7 @@ class Run:
         media_dir: Folder of the images, where the user gave one.
         template: LLaMA-Factory's chat template.
         identity: Of what answers depend on: the weights, and what they are shown.
-        lacking: What each depth dataset lacks for which of the tasks (`capabilities.lacking`).
+        lacking: What each depth dataset lacks for which of the tasks (`requirements.lacking`).
     """
 
     config: DepthLMConfig
@@ -83,7 +80,7 @@ class Run:
     def planner(self, name: str, *, train: bool) -> Planner:
         """Return what decides the samples of one dataset, for training or for evaluation."""
         options = dict(self.datasets[name].get("depthlm") or {})
-        own = {key: options.pop(key) for key in _DATASET_OPTIONS & options.keys()}
+        reading = {key: options.pop(key) for key in _DATASET_OPTIONS & options.keys()}
         path = self.records_path(name)
         folders = [self.media_dir, storage.folder_of(path), self.dataset_dir]
         roots = dict.fromkeys(str(folder) for folder in folders if folder)
@@ -96,7 +93,7 @@ class Run:
             tuple(roots),
             train,
             self.grid.multiple,
-            own.get("depth_kind"),
+            reading.get("depth_kind"),
             self.grid.fixed_wh,
             path,
         )
@@ -157,7 +154,7 @@ def prepare(
                 ' "formatting": "depthlm" in dataset_info.json'
             )
         return None
-    seams.require()
+    compat.require()
     problems = []
     if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
         problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
@@ -206,11 +203,11 @@ def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
         name: lacking(run.config.tasks, open_rows(run.records_path(name))) for name in run.datasets
     }
     check_served(run.config.tasks, lacks)
-    for name, own in lacks.items():
-        if own:
-            keys = dict.fromkeys(key for task in own for key in own[task])
+    for name, by_task in lacks.items():
+        if by_task:
+            keys = dict.fromkeys(key for missing in by_task.values() for key in missing)
             logger.info_rank0(
-                f"depthlm: {name} is not asked for {', '.join(own)}: it lacks {', '.join(keys)}"
+                f"depthlm: {name} is not asked for {', '.join(by_task)}: it lacks {', '.join(keys)}"
             )
     return lacks
 
@@ -229,100 +226,3 @@ def _check_resume(run: Run, training_args: Any) -> None:
             f" ({'; '.join(differing)}); use the same block, or start a new output_dir (from these"
             " weights: adapter_name_or_path)"
         )
-
-
-def _refuse_weights(run: Run, data_args: Any) -> None:
-    """Refuse weights that only lazy training would obey."""
-    info = dataset_info(data_args)
-    names = [name for name in data_args.dataset if name in info]
-    weighted = [name for name in names if "weight" in (info[name].get("depthlm") or {})]
-    if run.config.mixture is not None or weighted:
-        given = "mixture" if run.config.mixture is not None else f"the weight of {weighted[0]}"
-        raise ConfigError(
-            f"depthlm: {given} needs lazy: true; with lazy: false give LLaMA-Factory's"
-            " interleave_probs"
-        )
-
-
-def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `get_dataset`, prepared for depth data where there is any."""
-
-    @wraps(original)
-    def get_dataset(
-        template: Any,
-        model_args: Any,
-        data_args: Any,
-        training_args: Any,
-        stage: str,
-        tokenizer: Any,
-        processor: Any = None,
-    ) -> Any:
-        run = prepare(data_args, model_args, training_args, stage, processor)
-        if run is not None:
-            data_args = copy.copy(data_args)
-            data_args.depthlm_run = run
-        parts = tokenizer, processor
-        if run is None or stage != "sft":
-            return original(template, model_args, data_args, training_args, stage, *parts)
-        answers = training_args.do_train and run.config.eval_answers is not None
-        if answers:
-            from .eval_answers import check_answers, questions_to_answer
-
-            check_answers(run, model_args, data_args, training_args)
-            data_args.depthlm_aligned = {}  # `_get_merged_dataset` fills it
-        samples = None
-        trains = training_args.do_train and run.trains_on(data_args.dataset)
-        if trains and not run.config.lazy:
-            _refuse_weights(run, data_args)
-        elif trains:
-            from .lazy import lazy_samples
-
-            args = template, model_args, data_args, training_args, *parts
-            samples = lazy_samples(original, run, *args)
-            data_args = copy.copy(data_args)
-            data_args.dataset = None
-        if samples is None or data_args.eval_dataset is not None:
-            module = original(template, model_args, data_args, training_args, stage, *parts)
-        else:
-            module = {}
-        if samples is not None:
-            module["train_dataset"] = samples
-        if answers:
-            aligned = data_args.depthlm_aligned
-            asked = questions_to_answer(run, aligned, template, data_args, *parts)
-            module["depthlm_answers"] = asked
-        module["depthlm"] = run  # LLaMA-Factory hands these on to its trainer
-        return module
-
-    return get_dataset
-
-
-def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
-
-    @wraps(original)
-    def read_args(args: Any = None) -> Any:
-        args = original(args)
-        if "depthlm" in args or "--depthlm" in args:
-            seams.require()
-        return args
-
-    return read_args
-
-
-def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return LLaMA-Factory's `get_infer_args`, which keeps the config with an exported model."""
-
-    @wraps(original)
-    def get_infer_args(args: Any = None) -> Any:
-        parsed = original(args)
-        model_args, data_args = parsed[0], parsed[1]
-        export_dir = getattr(model_args, "export_dir", None)
-        if export_dir is not None:
-            sources = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
-            if any(load_config(folder) for folder in sources):
-                os.makedirs(export_dir, exist_ok=True)
-                save_config(resolve_config(data_args, model_args), export_dir, data_args.template)
-        return parsed
-
-    return get_infer_args

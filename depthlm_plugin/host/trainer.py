@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence as SequenceABC
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,8 @@ def trainer_on(base: Any) -> Any:
 
         def _ends_evaluation(self, metric_key_prefix: str) -> bool:
             """Return whether this is the last loop of an evaluation, of whose metrics all hear."""
-            parts = self.eval_dataset
-            last = f"eval_{list(parts)[-1]}" if isinstance(parts, dict) else "eval"
+            datasets = self.eval_dataset
+            last = f"eval_{list(datasets)[-1]}" if isinstance(datasets, dict) else "eval"
             return metric_key_prefix == last
 
         def _answer(self, asked: Dataset) -> dict[str, float]:
@@ -271,7 +272,7 @@ def trainer_on(base: Any) -> Any:
             if self.is_world_process_zero():
                 path = Path(self.args.output_dir, SIDECAR)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                every = [row for kept in self._prediction_rows.values() for row in kept]
+                every = list(chain(*self._prediction_rows.values()))
                 write_jsonl_atomically(path, every)
                 logger.info_rank0(f"depthlm: {len(every)} predictions in {path}")
 

@@ -1,1 +1,1 @@
-"""Asking a trained model."""
+"""Asking a trained model for the metres at pixels of a picture."""

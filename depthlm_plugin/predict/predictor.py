@@ -1,107 +1,96 @@
-"""Asking a trained model about pixels, with LLaMA-Factory's loading and templates."""
+"""Asking a model that depthlm has trained: pixels of a picture in, metres out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from os import PathLike, fspath
 
-import torch
-from llamafactory.data import get_template_and_fix_tokenizer
-from llamafactory.hparams import get_infer_args
-from llamafactory.model import load_model, load_tokenizer
-
+from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError
 from ..geometry.camera import Camera
-from ..host import seams
-from ..host.mrope import with_token_types
-from ..host.open_views import views_as
-from ..host.processors.grid import grid_of
-from ..host.processors.qwen_patches import quicken
 from ..sampling.planner import Planner
-from ..sampling.sample import Sample
+from .answer import Answer
+from .engine import Engine
 
-_MAX_NEW_TOKENS = 64  # the official answer takes about 40
 
+class Predictor:
+    """A trained model, loaded once, that answers how far pixels of pictures are.
 
-def ask(
-    model: str,
-    adapter: str | None,
-    template: str | None,
-    image: str,
-    camera: Camera,
-    pixels: Sequence[tuple[float, float]],
-) -> list[tuple[Sample, str]]:
-    """Return (question, answer text) for each pixel, shown exactly as in training.
+    Example:
+        predictor = Predictor.load("merged-model")
+        camera = Camera(fx=582.6, fy=582.7, cx=313.0, cy=238.4, size_wh=(640, 480))
+        for answer in predictor.ask("room.png", camera, [(320, 240), (100, 400)]):
+            print(answer.pixel, answer.value, answer.unit)
 
     Args:
-        model: Base or merged model.
-        adapter: Adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
-        template: LLaMA-Factory's chat template; by default the one saved with the weights.
-        image: Path of the picture.
-        camera: Its camera.
-        pixels: Pixels (x, y) of the picture.
-
-    Raises:
-        ConfigError: When nothing tells how the model was trained to see.
-        RecordError: For a picture or pixel that cannot be used.
+        engine: The model.
+        config: How it was trained to see.
     """
-    seams.require()
-    folder = adapter or model
-    config = load_config(folder)
-    template = template or saved_template(folder)
-    if config is None:
-        raise ConfigError(
-            f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
-            " focal length, mark and prompt are unknown"
-        )
-    if template is None:
-        raise ConfigError(f"{folder} does not say its chat template; give --template")
-    args = {"model_name_or_path": model, "template": template}
-    if adapter:
-        args["adapter_name_or_path"] = adapter
-    model_args, data_args, finetuning_args, _ = get_infer_args(args)
-    parts = load_tokenizer(model_args)
-    tokenizer, processor = parts["tokenizer"], parts["processor"]
-    grid = grid_of(processor)
-    quicken(processor)
-    config = replace(config, tasks={"depth": 1.0})  # whatever else it was taught
-    planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
-    samples = [planner.ask(image, camera, pixel) for pixel in pixels]
-    for sample in samples:
-        width, height = sample.view.size_wh
-        problem = grid.problem(sample.view.size_wh)
-        if problem:
-            raise ConfigError(f"the {width}x{height} view of {image} {problem}")
-        # This limit could only shrink the picture, which would change the metres.
-        processor.image_max_pixels = max(processor.image_max_pixels, width * height)
-        processor.image_min_pixels = min(processor.image_min_pixels, width * height)
-    chat = get_template_and_fix_tokenizer(tokenizer, data_args)
-    network = load_model(tokenizer, model_args, finetuning_args, is_trainable=False)
-    stop = [tokenizer.eos_token_id, *chat.get_stop_token_ids(tokenizer)]
-    return [(s, _answer(s, network, chat, tokenizer, processor, stop)) for s in samples]
 
+    def __init__(self, engine: Engine, config: DepthLMConfig) -> None:
+        self._engine = engine
+        config = replace(config, tasks={"depth": 1.0})  # whatever else it was taught
+        grid = engine.grid
+        self._planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
 
-def _answer(
-    sample: Sample, network: Any, chat: Any, tokenizer: Any, processor: Any, stop: list[int]
-) -> str:
-    images = sample.to_uris()
-    with views_as("blanks"):
-        turns = chat.mm_plugin.process_messages([sample.user_turn], images, [], [], processor)
-    prompt, _ = chat.encode_oneturn(tokenizer, [*turns, {"role": "assistant", "content": ""}])
-    with views_as("tensors"):
-        seen = chat.mm_plugin.get_mm_inputs(images, [], [], [1], [0], [0], [prompt], processor)
-    inputs = {"input_ids": torch.tensor([prompt]), **seen}
-    inputs = {k: v.to(network.device) if hasattr(v, "to") else v for k, v in inputs.items()}
-    with torch.inference_mode():
-        tokens = network.generate(
-            **with_token_types(network, inputs),
-            attention_mask=torch.ones_like(inputs["input_ids"]),
-            do_sample=False,
-            max_new_tokens=_MAX_NEW_TOKENS,
-            eos_token_id=stop,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    text: str = tokenizer.decode(tokens[0, len(prompt) :], skip_special_tokens=True)
-    return text
+    @classmethod
+    def load(
+        cls,
+        model: str | PathLike[str],
+        adapter: str | PathLike[str] | None = None,
+        template: str | None = None,
+    ) -> Predictor:
+        """Return the predictor of a trained model, loaded by LLaMA-Factory.
+
+        Args:
+            model: Folder or name of the base or merged model.
+            adapter: LoRA adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
+            template: LLaMA-Factory's chat template; by default the one saved with the weights.
+
+        Raises:
+            ConfigError: When nothing tells how the model was trained to see.
+            HostError: For a LLaMA-Factory or an image processor that cannot be trusted.
+        """
+        folder = fspath(adapter or model)
+        config = load_config(folder)
+        template = template or saved_template(folder)
+        if config is None:
+            raise ConfigError(
+                f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
+                " focal length, mark and prompt are unknown"
+            )
+        if template is None:
+            raise ConfigError(f"{folder} does not say its chat template; give --template")
+        from ..host.inference import LoadedModel  # which imports torch and LLaMA-Factory
+
+        engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
+        return cls(engine, config)
+
+    def ask(
+        self,
+        image: str | PathLike[str],
+        camera: Camera,
+        pixels: Sequence[tuple[float, float]],
+    ) -> list[Answer]:
+        """Return the model's answer for each pixel, shown exactly as in training.
+
+        Args:
+            image: Path of the picture.
+            camera: Its camera.
+            pixels: Pixels (x, y) of the picture; integers are pixel centres.
+
+        Raises:
+            ConfigError: For a picture whose view the model's image processor would resample.
+            RecordError: For a picture or pixel that cannot be used.
+        """
+        path = fspath(image)
+        samples = [self._planner.ask(path, camera, pixel) for pixel in pixels]
+        for sample in samples:
+            width, height = sample.view.size_wh
+            problem = self._engine.grid.problem((width, height))
+            if problem:
+                raise ConfigError(f"the {width}x{height} view of {path} {problem}")
+        texts = self._engine.answer(samples)
+        return [Answer.of(sample, text) for sample, text in zip(samples, texts, strict=True)]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from support.host_tools import SMALL, Cli, losses, overrides, rows, run
+from support.host_tools import SMALL, SUPPORT, Cli, losses, overrides, rows, run
+
+from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.host import install
+from depthlm_plugin.host.seams import SEAMS, Seam
 
 
 def arguments(model: Path, data: Path, out: Path, **extra: Any) -> dict[str, Any]:
@@ -217,38 +224,53 @@ def test_generated_evaluation_during_training(models, data: Path, tmp_path: Path
     assert losses(tmp_path / "out").keys() == {1, 2}
 
 
-MOVED = {
-    "data/loader.py": ("_get_merged_dataset", "llamafactory.data.loader._get_merged_dataset"),
-    "hparams/data_args.py": ("DataArguments", "llamafactory.hparams.data_args.DataArguments"),
-    "data/mm_plugin.py": ("_regularize_images", "MMPluginMixin._regularize_images"),
-}
+@pytest.fixture(scope="module")
+def with_each_seam_moved(models, data: Path, ordinary: Path, tmp_path_factory) -> dict[str, Any]:
+    """For each seam that has moved: the errors of a run that uses depth data, and of another."""
+    folder = tmp_path_factory.mktemp("moved")
+    taught = folder / "taught"
+    shutil.copytree(models["qwen"], taught)
+    DepthLMConfig(**SMALL).save(taught, "qwen2_vl")
+    other = {"dataset": "rooms", "image_max_pixels": 65536, "overwrite_output_dir": True}
+    runs = {
+        "depth": arguments(models["qwen"], data, folder / "depth"),
+        "ordinary": arguments(models["qwen"], ordinary, folder / "ordinary", **other),
+        "taught": {"model_name_or_path": str(taught), "template": "qwen2_vl"},
+        "plain": {"model_name_or_path": str(models["qwen"]), "template": "qwen2_vl"},
+    }
+    del runs["ordinary"]["depthlm"]
+    site = folder / "site"
+    site.mkdir()
+    (folder / "runs.json").write_text(json.dumps(runs))
+    path = os.pathsep.join([str(site), os.environ["PYTHONPATH"]])
+    files = [str(folder / "runs.json"), str(site), str(folder / "results.json")]
+    command = [sys.executable, str(SUPPORT / "moved_seams.py"), *files]
+    result = run(command, PYTHONPATH=path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads((folder / "results.json").read_text())
 
 
-@pytest.mark.parametrize("moved", MOVED)
-def test_a_moved_seam_is_named_in_depth_runs_only(
-    models, data: Path, ordinary: Path, tmp_path: Path, moved: str
-) -> None:
-    """A copy of LLaMA-Factory in which one name is another, as after an update."""
-    import llamafactory
+@pytest.mark.parametrize("seam", SEAMS, ids=str)
+def test_a_moved_seam_is_named_in_depth_runs_only(with_each_seam_moved, seam: Seam) -> None:
+    """In a copy of LLaMA-Factory in which this name is another, as after an update."""
+    errors = with_each_seam_moved[str(seam)]
+    assert errors["depth"].startswith("HostError: LLaMA-Factory 0.9.5 is not as depthlm-plugin")
+    assert f"\n  {seam}: is gone\n" in errors["depth"]
+    assert "Known to work: LLaMA-Factory 0.9.5" in errors["depth"]
+    named = set(re.findall(r"(?m)^  (llamafactory\S+):", errors["depth"]))
+    owner = str(seam).rpartition(".")[0]
+    assert named == {str(seam)} or {name.rpartition(".")[0] for name in named} == {owner}
+    assert errors["other"] is None
 
-    name, seam = MOVED[moved]
-    copy = tmp_path / "site" / "llamafactory"
-    shutil.copytree(Path(llamafactory.__file__).parent, copy)
-    for source in copy.rglob("*.py"):
-        text = source.read_text(encoding="utf-8")
-        if name in text:
-            source.write_text(text.replace(name, f"{name}_moved"), encoding="utf-8")
 
-    def train(folder: Path, **extra: Any) -> Any:
-        args = arguments(models["qwen"], folder, tmp_path / "out", **extra)
-        args = {key: value for key, value in args.items() if value is not None}
-        script = f"from llamafactory.train.tuner import run_exp\nrun_exp({args!r})"
-        return run([sys.executable, "-c", script], PYTHONPATH=str(copy.parent))
-
-    failed = train(data)
-    assert failed.returncode != 0
-    assert seam in failed.stderr
-    assert "is gone" in failed.stderr
-    assert "Known to work: LLaMA-Factory 0.9.5" in failed.stderr
-    fine = train(ordinary, dataset="rooms", depthlm=None, image_max_pixels=65536)
-    assert fine.returncode == 0, fine.stderr[-3000:]
+@pytest.mark.parametrize("seam", SEAMS, ids=str)
+def test_a_seam_with_other_parameters_is_noted(seam: Seam, monkeypatch) -> None:
+    noted: dict[str, str] = {}
+    monkeypatch.setattr(install, "broken", noted)
+    module: Any = ModuleType(seam.module)
+    *owner, name = seam.name.split(".")
+    setattr(module, name, lambda other: other)
+    if owner:
+        setattr(module, owner[0], type(owner[0], (), {name: lambda other: other}))
+    install.extend(module)
+    assert noted[str(seam)] == f"takes (other), expected ({', '.join(seam.parameters)}, ...)"

@@ -12,13 +12,13 @@ import pytest
 import torch
 from datasets.fingerprint import Hasher
 from PIL import Image
-from support.families import FAMILIES, Family
+from support.families import BASE_VLMS, BaseVLM
 
 from depthlm_plugin import Camera, View
 from depthlm_plugin.errors import HostError, RecordError
 from depthlm_plugin.host.open_views import views_as
-from depthlm_plugin.host.processors.grid import grid_of
-from depthlm_plugin.host.processors.qwen_patches import Qwen2VLImageProcessor, quicken
+from depthlm_plugin.host.processors.qwen_patches import Qwen2VLImageProcessor
+from depthlm_plugin.host.processors.registry import grid_of, quicken
 from depthlm_plugin.host.tokens import ShortRuns, SizedProcessor, TokenCheck, expanded
 from depthlm_plugin.views.view import window_size
 
@@ -41,42 +41,10 @@ def _tiles(self: Any, *numbers: Any) -> str:
     return Llama4Processor._prompt_split_image(self, *numbers)
 
 
-# What LLaMA-Factory's plugins ask of the processor around the image processor.
-AROUND: dict[str, dict[str, Any]] = {
-    "pixtral": {"patch_size": 16, "image_break_token": "[IMG_BREAK]", "image_end_token": "[E]"},
-    "gemma3": {"boi_token": "<boi>", "full_image_sequence": "<boi>" + "<i>" * 256},
-    "gemma3n": {
-        "boi_token": "<boi>",
-        "boa_token": "<boa>",
-        "full_image_sequence": "<boi>" + "<i>" * 256,
-        "full_audio_sequence": "<boa>",
-    },
-    "gemma4": {f"{kind}_token": kind for kind in ("boi", "eoi", "boa", "eoa", "video", "audio")}
-    | {"image_token": "<i>"},
-    "intern_vl": {"image_seq_length": 256},
-    "llava": {
-        "patch_size": 14,
-        "num_additional_image_tokens": 1,
-        "vision_feature_select_strategy": "default",
-    },
-    "paligemma": {"image_seq_length": 1024},
-    "llama4": {"patch_size": 14, "downsample_ratio": 4, "image_token": "<|image|>"}
-    | {f"{name}_token": name for name in ("start_of_img", "end_of_img", "tile", "tile_global")}
-    | {"img_patch_token": "<|patch|>"},
-}
-for alias, name in {
-    "yi_vl": "llava",
-    "video_llava": "llava",
-    "llava_next": "llava",
-    "granite3_vision": "llava",
-    "mistral_small": "pixtral",
-}.items():
-    AROUND[alias] = AROUND[name]
-
-
-def processor_of(family: Family) -> Any:
-    processor = family.processor()
-    for name, value in AROUND.get(family.templates[0], {}).items():
+def processor_of(vlm: BaseVLM) -> Any:
+    """Return a processor with what LLaMA-Factory's plugins ask of it when they count."""
+    processor = vlm.processor()
+    for name, value in vlm.around.items():
         setattr(processor, name, value)
     for method in (_features, _unpadded, _tiles):
         real = {
@@ -97,9 +65,9 @@ def uri_of(folder: Path, size_wh: tuple[int, int]) -> str:
     return View(str(path), Camera(500, 500, 9, 9, size_wh), 500, 0, 0, size_wh).to_uri()
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_counts_from_sizes_are_those_from_pixels(family: Family, tmp_path: Path) -> None:
-    processor = processor_of(family)
+@pytest.mark.parametrize("vlm", BASE_VLMS, ids=lambda vlm: vlm.name)
+def test_counts_from_sizes_are_those_from_pixels(vlm: BaseVLM, tmp_path: Path) -> None:
+    processor = processor_of(vlm)
     grid = grid_of(processor)
     sizes = [grid.fixed_wh] if grid.fixed_wh else [(20, 12), (9, 25), (16, 16)]
     sized = SizedProcessor(processor)
@@ -109,12 +77,12 @@ def test_counts_from_sizes_are_those_from_pixels(family: Family, tmp_path: Path)
         assert grid.problem(size_wh) is None
         uri = uri_of(tmp_path, size_wh)
         with views_as("tensors"):
-            with_pixels = expanded(family.plugin, uri, processor)
+            with_pixels = expanded(vlm.plugin, uri, processor)
         Path(View.from_uri(uri).image).unlink()
         with views_as("shapes"):
-            assert expanded(family.plugin, uri, sized) == with_pixels
-            assert expanded(family.plugin, uri, sized) == with_pixels  # remembered
-    assert len(with_pixels) > 0 or "paligemma" in family.templates  # which puts ids before text
+            assert expanded(vlm.plugin, uri, sized) == with_pixels
+            assert expanded(vlm.plugin, uri, sized) == with_pixels  # remembered
+    assert len(with_pixels) > 0 or "paligemma" in vlm.templates  # which puts ids before text
 
 
 @pytest.mark.parametrize("name", ["qwen", "pixtral"])

@@ -5,33 +5,35 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from support.families import (
-    CLIP,
-    FAMILIES,
-    REFUSED,
-    Family,
-    cropped,
-    measure,
-    refused_processor,
-    table,
-)
-from support.families import area as area_limits
+from support.families import BASE_VLMS, REFUSED, BaseVLM, Limit, RefusedVLM, Resampling, table
+from support.focal_lengths import measure
 
+import depthlm_plugin.host.processors
 from depthlm_plugin.errors import HostError
-from depthlm_plugin.host.processors.grid import grid_of
 from depthlm_plugin.host.processors.proof import prove
+from depthlm_plugin.host.processors.registry import grid_of
 
-BY_NAME = {family.name.split(",")[0]: family for family in FAMILIES}
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+FOLDER = Path(depthlm_plugin.host.processors.__path__[0])
+QWEN = BASE_VLMS[0]
+every_vlm = pytest.mark.parametrize("vlm", BASE_VLMS, ids=lambda vlm: vlm.name)
 
 
-@every_family
-def test_focal_lengths_and_mark_survive_the_processor(family: Family, tmp_path: Path) -> None:
-    found = measure(family, tmp_path)
-    assert grid_of(family.processor()).problem(found.size_wh) is None
+def each(attribute: str) -> pytest.MarkDecorator:
+    """Each entry of an attribute of each base VLM."""
+    cases = [
+        pytest.param(vlm, entry, id=f"{vlm.name}-{number}")
+        for vlm in BASE_VLMS
+        for number, entry in enumerate(getattr(vlm, attribute))
+    ]
+    return pytest.mark.parametrize(("vlm", "entry"), cases)
+
+
+@every_vlm
+def test_focal_lengths_and_mark_survive_the_processor(vlm: BaseVLM, tmp_path: Path) -> None:
+    found = measure(vlm, tmp_path)
+    assert grid_of(vlm.processor()).problem(found.size_wh) is None
     assert found.fx_error < 0.2
     assert found.fy_error < 0.2
     assert found.mark_error_px < 0.5
@@ -42,127 +44,74 @@ def test_focal_lengths_and_mark_survive_the_processor(family: Family, tmp_path: 
 
 
 @pytest.mark.parametrize("suffix", ["", "Pil"])
-@every_family
-def test_proof_accepts_what_the_grid_accepts(family: Family, suffix: str) -> None:
+@every_vlm
+def test_proof_accepts_what_the_grid_accepts(vlm: BaseVLM, suffix: str) -> None:
     import transformers
 
-    if not hasattr(transformers, family.image_processor + suffix):
+    if not hasattr(transformers, vlm.image_processor + suffix):
         pytest.skip("transformers has no Pillow version of it")
-    processor = family.processor(suffix)
+    processor = vlm.processor(suffix)
     grid = grid_of(processor)
     size_wh = grid.fixed_wh or (20 * grid.multiple, 12 * grid.multiple)
     assert grid.problem(size_wh) is None
-    prove(family.plugin, processor, size_wh)
+    prove(vlm.plugin, processor, size_wh)
 
 
-@pytest.mark.parametrize(
-    ("name", "size_wh"),
-    [
-        ("Qwen2-VL", (1001, 713)),
-        ("GLM-4.1V", (600, 400)),
-        ("ERNIE-4.5-VL", (600, 400)),
-        ("Pixtral", (1040, 512)),
-        ("LFM2-VL", (1024, 1024)),  # four tiles and a thumbnail
-        ("Gemma 3", (640, 480)),
-        ("Gemma 3", (1792, 448)),  # as many pixels as it makes of it
-        ("Gemma 4", (672, 480)),
-        ("PaliGemma 448", (476, 448)),
-        ("InternVL 3", (896, 896)),
-        ("LLaVA-1.5", (448, 336)),
-        ("LLaVA-NeXT", (640, 480)),
-        ("Video-LLaVA", (256, 224)),
-        ("Llama 3.2 Vision", (1000, 1120)),
-        ("Llama 4", (1000, 1000)),
-    ],
-)
-def test_other_sizes_are_refused_by_grid_and_proof(name: str, size_wh: tuple[int, int]) -> None:
-    processor = BY_NAME[name].processor()
-    assert grid_of(processor).problem(size_wh)
-    with pytest.raises(HostError, match="does not pass a {}x{} view on".format(*size_wh)):
-        prove(BY_NAME[name].plugin, processor, size_wh)
+@each("others")
+def test_other_sizes_are_refused_by_grid_and_proof(vlm: BaseVLM, entry: tuple[int, int]) -> None:
+    processor = vlm.processor()
+    assert grid_of(processor).problem(entry)
+    with pytest.raises(HostError, match="does not pass a {}x{} view on".format(*entry)):
+        prove(vlm.plugin, processor, entry)
 
 
 def test_the_measurement_sees_a_resampled_view(tmp_path: Path) -> None:
-    found = measure(BY_NAME["Qwen2-VL"], tmp_path, (1001, 713))
+    found = measure(QWEN, tmp_path, (1001, 713))
     assert found.size_wh == (1008, 700)
     assert found.fx_error == pytest.approx(0.70, abs=0.03)
     assert found.fy_error == pytest.approx(1.82, abs=0.03)
 
 
 def test_llamafactory_shrinking_an_image_is_seen() -> None:
-    processor = BY_NAME["Qwen2-VL"].processor()
+    processor = QWEN.processor()
     processor.image_max_pixels = 56 * 56
     with pytest.raises(HostError, match="check image_max_pixels"):
-        prove(BY_NAME["Qwen2-VL"].plugin, processor, (280, 280))
+        prove(QWEN.plugin, processor, (280, 280))
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "inside", "outside"),
-    [
-        ("Qwen2-VL", area_limits(56 * 56, 28 * 28 * 10), (280, 28), (308, 28)),
-        ("Qwen2-VL", area_limits(56 * 56, 28 * 28 * 10), (112, 28), (84, 28)),
-        ("ERNIE-4.5-VL", area_limits(56 * 56, 28 * 28 * 10), (140, 56), (140, 84)),
-        ("GLM-4.1V", area_limits(112 * 112, 28 * 28 * 40), (280, 56), (308, 56)),
-        ("GLM-4.6V", area_limits(112 * 112, 28 * 28 * 40), (112, 56), (84, 56)),
-        ("Pixtral", {"size": {"longest_edge": 160}}, (160, 16), (176, 16)),
-        ("LFM2-VL", {"max_image_tokens": 80}, (320, 256), (320, 288)),
-        ("LFM2-VL", {}, (256, 256), (256, 224)),
-    ],
-)
-def test_limits_are_the_processors(
-    name: str, settings: dict[str, Any], inside: tuple[int, int], outside: tuple[int, int]
-) -> None:
-    processor = BY_NAME[name].processor(**settings)
+@each("limits")
+def test_limits_are_the_processors(vlm: BaseVLM, entry: Limit) -> None:
+    processor = vlm.processor(**entry.settings)
     grid = grid_of(processor)
-    assert grid.problem(inside) is None
-    prove(BY_NAME[name].plugin, processor, inside)
-    assert grid.problem(outside)
+    assert grid.problem(entry.inside) is None
+    prove(vlm.plugin, processor, entry.inside)
+    assert grid.problem(entry.outside)
     with pytest.raises(HostError, match="does not pass"):
-        prove(BY_NAME[name].plugin, processor, outside)
+        prove(vlm.plugin, processor, entry.outside)
 
 
-@pytest.mark.parametrize(
-    ("name", "attribute", "settings", "message"),
-    [
-        ("Gemma 3", "image_do_pan_and_scan", {}, "set image_do_pan_and_scan: false"),
-        ("Gemma 3", None, {"do_pan_and_scan": True}, "set do_pan_and_scan: false"),
-        ("InternVL 3", "crop_to_patches", {}, "set crop_to_patches: false"),
-        ("InternVL 3", None, {"crop_to_patches": True}, "set crop_to_patches: false in its"),
-        (
-            "LLaVA-1.5",
-            None,
-            cropped(224, **CLIP) | {"size": {"shortest_edge": 256}},
-            "resizes to 256x256 and then crops to 224x224",
-        ),
-        ("LLaVA-NeXT", None, {"image_grid_pinpoints": [[336, 672]]}, "hold no 672x672"),
-        ("Llama 4", None, {"resize_to_max_canvas": True}, "set resize_to_max_canvas: false"),
-    ],
-)
-def test_settings_that_resample_are_refused(
-    name: str, attribute: str | None, settings: dict[str, Any], message: str
-) -> None:
-    processor = BY_NAME[name].processor(**settings)
-    if attribute:
-        setattr(processor, attribute, True)
-    with pytest.raises(HostError, match=rf"{BY_NAME[name].image_processor} cannot .*{message}"):
+@each("resampling")
+def test_settings_that_resample_are_refused(vlm: BaseVLM, entry: Resampling) -> None:
+    processor = vlm.processor(**entry.settings)
+    if entry.attribute:
+        setattr(processor, entry.attribute, True)
+    with pytest.raises(HostError, match=rf"{vlm.image_processor} cannot .*{entry.message}"):
         grid_of(processor)
 
 
-@pytest.mark.parametrize(("name", "image_processor"), [(row[0], row[2]) for row in REFUSED])
-def test_refused_families_are_named_with_the_reason(name: str, image_processor: str) -> None:
-    reason = {
-        "Idefics 3": "has no template",
-        "SmolVLM": "has no template",
-        "MiniCPM-V 4.6": "never opened",
-    }.get(name, "comes with the model")
-    with pytest.raises(HostError, match=f"{image_processor} cannot be trusted .* {reason}"):
-        grid_of(refused_processor(image_processor))
+@pytest.mark.parametrize("vlm", REFUSED, ids=lambda vlm: vlm.name)
+def test_refused_base_vlms_are_named_with_the_reason(vlm: RefusedVLM) -> None:
+    message = f"{vlm.image_processor} cannot be trusted .* {vlm.reason}"
+    with pytest.raises(HostError, match=message):
+        grid_of(vlm.processor())
 
 
 def test_unknown_processors_are_refused() -> None:
     from transformers import ViTImageProcessor
 
-    with pytest.raises(HostError, match=r"ViTImageProcessor .* supported: Qwen2VLImageProcessor, "):
+    with pytest.raises(
+        HostError, match=r"ViTImageProcessor .* supported: CLIP.*, Qwen2VLImageProcessor, "
+    ):
         grid_of(SimpleNamespace(image_processor=ViTImageProcessor()))
     with pytest.raises(HostError, match="no image processor"):
         grid_of(None)
@@ -171,17 +120,13 @@ def test_unknown_processors_are_refused() -> None:
 def test_every_template_that_takes_images_is_in_the_table() -> None:
     from llamafactory.data.template import TEMPLATES
 
-    ours = {name for family in FAMILIES for name in family.templates}
-    ours |= {name for _, templates, _ in REFUSED for name in templates}
+    ours = {name for vlm in (*BASE_VLMS, *REFUSED) for name in vlm.templates}
     theirs = {name for name, template in TEMPLATES.items() if template.mm_plugin.image_token}
     assert ours == theirs
 
 
 def test_the_table_of_the_documentation_is_what_is_measured(tmp_path: Path) -> None:
-    import depthlm_plugin.host
-
-    (folder,) = depthlm_plugin.host.__path__
-    committed = re.split(r"(\d+\.\d+)", Path(folder, "FAMILIES.md").read_text())
+    committed = re.split(r"(\d+\.\d+)", (FOLDER / "FAMILIES.md").read_text())
     measured = re.split(r"(\d+\.\d+)", table(tmp_path))
     assert committed[::2] == measured[::2]
     # Machines may render a grey level apart: that moves a mark by a few hundredths of a pixel.

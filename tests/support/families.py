@@ -1,139 +1,79 @@
-"""Every model family through the real thing: does its image processor keep the focal length?
+"""The supported base VLMs, one entry each, with what tests know of them; and the measured table.
 
-A picture whose colours say where each pixel lies goes as a View through LLaMA-Factory's own plugin
-into the family's own image processor of transformers; its patching is undone, and focal lengths and
-the marked point are measured in the pixels that the vision tower receives.
-
-    PYTHONPATH=tests python -m support.families > depthlm_plugin/host/processors/FAMILIES.md
+PYTHONPATH=tests python -m support.families > depthlm_plugin/host/processors/FAMILIES.md
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image
-
-from depthlm_plugin import Camera, View
 from depthlm_plugin.errors import HostError
-from depthlm_plugin.host.processors.grid import Grid, grid_of
-from depthlm_plugin.views.view import Mark
+from depthlm_plugin.host.processors.grid import Grid
+from depthlm_plugin.host.processors.registry import grid_of
+from support.focal_lengths import (
+    masked,
+    measure,
+    overview_first,
+    overview_last,
+    patches,
+    sized,
+    soft_tokens,
+    tiles,
+    whole,
+)
 
-SOURCE = Camera(fx=560.0, fy=540.0, cx=322.0, cy=237.5, size_wh=(640, 480))
-PERIOD = 32  # source pixels after which the fine code of a position repeats
 SEVERAL_TILES = 10_000_000  # image_max_pixels: none of the views is to be shrunk by LLaMA-Factory
 
 
-def picture(axis: int) -> Image.Image:
-    """Return an image whose colour at (x, y) says x (axis 0) or y (axis 1).
+class Limit(NamedTuple):
+    """Settings of an image processor, a size that they leave alone, and one that they do not."""
 
-    Red rises along the axis and tells the period; green and blue are the cosine and sine within it.
-    They are never both dark, so nothing in it looks like the red mark.
-    """
-    width, height = SOURCE.size_wh
-    position = np.arange((width, height)[axis])
-    angle = 2 * np.pi * position / PERIOD
-    code = np.stack(
-        [
-            20 + position * (200 / len(position)),
-            128 + 100 * np.cos(angle),
-            128 + 100 * np.sin(angle),
-        ]
-    )
-    pixels = np.empty((height, width, 3), dtype=np.uint8)
-    pixels[:] = np.round(code.T)[None] if axis == 0 else np.round(code.T)[:, None]
-    return Image.fromarray(pixels)
+    settings: dict[str, Any]
+    inside: tuple[int, int]
+    outside: tuple[int, int]
 
 
-def positions(pixels: np.ndarray, axis: int) -> np.ndarray:
-    """Return the source coordinate (H, W) that each pixel (H, W, 3) shows."""
-    red, cosine, sine = np.moveaxis(pixels.astype(np.float64), -1, 0)
-    rough = (red - 20) * (SOURCE.size_wh[axis] / 200)
-    fine = np.arctan2(sine - 128, cosine - 128) / (2 * np.pi) * PERIOD
-    return fine + PERIOD * np.round((rough - fine) / PERIOD)
+class Resampling(NamedTuple):
+    """Settings that would resample, or an attribute of the processor; and what the refusal says."""
 
-
-def patches(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Qwen, GLM, ERNIE: merge groups of patches in rows, each channel, frame, row, column."""
-    ip = processor.image_processor
-    _, rows, columns = map(int, inputs["image_grid_thw"][0])
-    side, merge = ip.patch_size, ip.merge_size
-    blocks = inputs["pixel_values"].reshape(
-        rows // merge, columns // merge, merge, merge, 3, -1, side, side
-    )[:, :, :, :, :, 0]
-    return [blocks.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, rows * side, columns * side)]
-
-
-def sized(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Pixtral: the image, padded to the largest of the batch."""
-    height, width = map(int, inputs["image_sizes"][0])
-    return [inputs["pixel_values"][0][:, :height, :width]]
-
-
-def whole(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Fixed sizes: the image as it is."""
-    key = "pixel_values_images" if "pixel_values_images" in inputs else "pixel_values"
-    (image,) = inputs[key]
-    return [image]
-
-
-def soft_tokens(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Gemma 4: patches in rows, channels last, with their (column, row)."""
-    columns, rows = (int(count) + 1 for count in inputs["image_position_ids"][0].max(dim=0).values)
-    return [_from_rows(inputs["pixel_values"][0], rows, columns)]
-
-
-def masked(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """LFM2-VL: patches in rows, channels last, filled up to a limit."""
-    rows, columns = map(int, inputs["spatial_shapes"][0])
-    return [_from_rows(inputs["pixel_values"][0], rows, columns)]
-
-
-def _from_rows(values: Any, rows: int, columns: int) -> Any:
-    side = math.isqrt(values.shape[-1] // 3)
-    blocks = values[: rows * columns].reshape(rows, columns, side, side, 3)
-    return blocks.permute(4, 0, 2, 1, 3).reshape(3, rows * side, columns * side)
-
-
-def overview_first(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """LLaVA-NeXT: an overview, then the tiles."""
-    values = inputs["pixel_values"][0]
-    return [_from_tiles(values[1:]), values[0]]
-
-
-def overview_last(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Llama 4: the tiles, then an overview."""
-    values = inputs["pixel_values"]
-    return [_from_tiles(values[:-1]), values[-1]]
-
-
-def tiles(inputs: Any, processor: Any) -> list[np.ndarray]:
-    """Llama 3.2 Vision: the tiles."""
-    return [_from_tiles(inputs["pixel_values"][0, 0])]
-
-
-def _from_tiles(values: Any) -> Any:
-    a_side, edge = math.isqrt(len(values)), values.shape[-1]
-    blocks = values.reshape(a_side, a_side, 3, edge, edge)
-    return blocks.permute(2, 0, 3, 1, 4).reshape(3, a_side * edge, a_side * edge)
+    message: str
+    settings: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+    attribute: str | None = None
 
 
 @dataclass(frozen=True)
-class Family:
-    """A supported family: its published image settings, and how to undo its patching."""
+class BaseVLM:
+    """Base models with one image processor: its published settings, and how to undo its patching.
+
+    Attributes:
+        name: The models.
+        templates: LLaMA-Factory's chat templates of them.
+        image_processor: Its class in transformers.
+        undo: (model inputs, processor) -> the pictures (3, H, W) that the vision tower receives:
+            the view, and its overview if there is one.
+        settings: Of the image processor, as published.
+        attributes: Of the processor around it, which size rules read.
+        around: Of the processor around it, which LLaMA-Factory's plugin reads when it counts.
+        others: Sizes of views that it would resample.
+        limits: Limits that follow from settings.
+        resampling: What makes it resample and must be refused.
+    """
 
     name: str
     templates: tuple[str, ...]
-    image_processor: str  # class of transformers
+    image_processor: str
     undo: Callable[[Any, Any], list[Any]]
     settings: dict[str, Any] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)  # of the processor around it
+    attributes: dict[str, Any] = field(default_factory=dict)
+    around: dict[str, Any] = field(default_factory=dict)
+    others: tuple[tuple[int, int], ...] = ()
+    limits: tuple[Limit, ...] = ()
+    resampling: tuple[Resampling, ...] = ()
 
     def processor(self, suffix: str = "", **changes: Any) -> SimpleNamespace:
         """Return what LLaMA-Factory's plugin takes for the model's processor."""
@@ -187,95 +127,187 @@ def area(smallest: int, largest: int, **more: Any) -> dict[str, Any]:
     return {"size": {"shortest_edge": smallest, "longest_edge": largest}, **more}
 
 
+PIXTRAL_AROUND = {"patch_size": 16, "image_break_token": "[IMG_BREAK]", "image_end_token": "[E]"}
+LLAVA_AROUND = {
+    "patch_size": 14,
+    "num_additional_image_tokens": 1,
+    "vision_feature_select_strategy": "default",
+}
 QWEN = area(56 * 56, 28 * 28 * 16384, patch_size=14, **CLIP)
 QWEN3 = area(256 * 256, 4096 * 4096, patch_size=16, **HALF)
-FAMILIES = [
-    Family(
+BASE_VLMS = [
+    BaseVLM(
         "Qwen2-VL, Qwen2.5-VL, MiMo-VL, dots.ocr",
         ("qwen2_vl", "mimo_vl", "dots_ocr"),
         "Qwen2VLImageProcessor",
         patches,
         QWEN,
+        others=((1001, 713),),
+        limits=(
+            Limit(area(56 * 56, 28 * 28 * 10), (280, 28), (308, 28)),
+            Limit(area(56 * 56, 28 * 28 * 10), (112, 28), (84, 28)),
+        ),
     ),
-    Family(
+    BaseVLM(
         "Qwen3-VL, Qwen3.5, Qwen3.6",
         ("qwen3_vl", "qwen3_vl_nothink", "qwen3_5", "qwen3_5_nothink", "qwen3_6"),
         "Qwen2VLImageProcessor",
         patches,
         QWEN3,
     ),
-    Family("Qwen2.5-Omni", ("qwen2_omni",), "Qwen2VLImageProcessor", patches, QWEN),
-    Family(
+    BaseVLM("Qwen2.5-Omni", ("qwen2_omni",), "Qwen2VLImageProcessor", patches, QWEN),
+    BaseVLM(
         "Qwen3-Omni",
         ("qwen3_omni", "qwen3_omni_nothink"),
         "Qwen2VLImageProcessor",
         patches,
         area(56 * 56, 28 * 28 * 16384, patch_size=16, **HALF),
     ),
-    Family(
+    BaseVLM(
         "GLM-4.1V, GLM-4.5V",
         ("glm4v", "glm4_5v"),
         "Glm4vImageProcessor",
         patches,
         area(112 * 112, 28 * 28 * 15000, **CLIP),
+        others=((600, 400),),
+        limits=(Limit(area(112 * 112, 28 * 28 * 40), (280, 56), (308, 56)),),
     ),
-    Family(
+    BaseVLM(
         "GLM-4.6V, GLM-OCR",
         ("glm4v", "glm_ocr"),
         "Glm46VImageProcessor",
         patches,
         area(112 * 112, 28 * 28 * 15000, **CLIP),
+        limits=(Limit(area(112 * 112, 28 * 28 * 40), (112, 56), (84, 56)),),
     ),
-    Family(
+    BaseVLM(
         "ERNIE-4.5-VL",
         ("ernie_vl",),
         "Ernie4_5_VLMoeImageProcessor",
         patches,
         area(56 * 56, 28 * 28 * 6177, **CLIP),
+        others=((600, 400),),
+        limits=(Limit(area(56 * 56, 28 * 28 * 10), (140, 56), (140, 84)),),
     ),
-    Family(
+    BaseVLM(
         "Pixtral",
         ("pixtral",),
         "PixtralImageProcessor",
         sized,
         {"size": {"longest_edge": 1024}, "patch_size": {"height": 16, "width": 16}},
+        around=PIXTRAL_AROUND,
+        others=((1040, 512),),
+        limits=(Limit({"size": {"longest_edge": 160}}, (160, 16), (176, 16)),),
     ),
-    Family(
+    BaseVLM(
         "Mistral Small 3.1, Ministral 3",
         ("mistral_small", "ministral3"),
         "PixtralImageProcessor",
         sized,
         {"size": {"longest_edge": 1540}, "patch_size": {"height": 14, "width": 14}},
         {"spatial_merge_size": 2},
+        PIXTRAL_AROUND,
     ),
-    Family("LFM2-VL", ("lfm2_vl",), "Lfm2VlImageProcessor", masked),
-    Family("Gemma 3", ("gemma3",), "Gemma3ImageProcessor", whole, edge(896, **HALF)),
-    Family(
+    BaseVLM(
+        "LFM2-VL",
+        ("lfm2_vl",),
+        "Lfm2VlImageProcessor",
+        masked,
+        others=((1024, 1024),),  # four tiles and a thumbnail
+        limits=(
+            Limit({"max_image_tokens": 80}, (320, 256), (320, 288)),
+            Limit({}, (256, 256), (256, 224)),
+        ),
+    ),
+    BaseVLM(
+        "Gemma 3",
+        ("gemma3",),
+        "Gemma3ImageProcessor",
+        whole,
+        edge(896, **HALF),
+        around={"boi_token": "<boi>", "full_image_sequence": "<boi>" + "<i>" * 256},
+        others=((640, 480), (1792, 448)),  # the second: as many pixels as it makes of it
+        resampling=(
+            Resampling("set image_do_pan_and_scan: false", attribute="image_do_pan_and_scan"),
+            Resampling("set do_pan_and_scan: false", {"do_pan_and_scan": True}),
+        ),
+    ),
+    BaseVLM(
         "Gemma 3n",
         ("gemma3n",),
         "SiglipImageProcessor",
         whole,
         edge(768, do_normalize=False, **HALF),
+        around={
+            "boi_token": "<boi>",
+            "boa_token": "<boa>",
+            "full_image_sequence": "<boi>" + "<i>" * 256,
+            "full_audio_sequence": "<boa>",
+        },
     ),
-    Family("Gemma 4", ("gemma4", "gemma4n"), "Gemma4ImageProcessor", soft_tokens),
-    Family(
+    BaseVLM(
+        "Gemma 4",
+        ("gemma4", "gemma4n"),
+        "Gemma4ImageProcessor",
+        soft_tokens,
+        around={f"{kind}_token": kind for kind in ("boi", "eoi", "boa", "eoa", "video", "audio")}
+        | {"image_token": "<i>"},
+        others=((672, 480),),
+    ),
+    BaseVLM(
         "PaliGemma 448",
         ("paligemma", "paligemma_chat"),
         "SiglipImageProcessor",
         whole,
         edge(448, **HALF),
+        around={"image_seq_length": 1024},
+        others=((476, 448),),
     ),
-    Family(
+    BaseVLM(
         "InternVL 3, Intern-S1",
         ("intern_vl", "intern_s1"),
         "GotOcr2ImageProcessor",
         whole,
         edge(448, crop_to_patches=False, **IMAGENET),
+        around={"image_seq_length": 256},
+        others=((896, 896),),
+        resampling=(
+            Resampling("set crop_to_patches: false", attribute="crop_to_patches"),
+            Resampling("set crop_to_patches: false in its", {"crop_to_patches": True}),
+        ),
     ),
-    Family("LLaVA-1.5", ("llava",), "CLIPImageProcessor", whole, cropped(336, **CLIP)),
-    Family("LLaVA-1.5 (own class)", ("llava",), "LlavaImageProcessor", whole, cropped(336, **CLIP)),
-    Family("Yi-VL", ("yi_vl",), "CLIPImageProcessor", whole, cropped(448, **CLIP)),
-    Family(
+    BaseVLM(
+        "LLaVA-1.5",
+        ("llava",),
+        "CLIPImageProcessor",
+        whole,
+        cropped(336, **CLIP),
+        around=LLAVA_AROUND,
+        others=((448, 336),),
+        resampling=(
+            Resampling(
+                "resizes to 256x256 and then crops to 224x224",
+                cropped(224, **CLIP) | {"size": {"shortest_edge": 256}},
+            ),
+        ),
+    ),
+    BaseVLM(
+        "LLaVA-1.5 (own class)",
+        ("llava",),
+        "LlavaImageProcessor",
+        whole,
+        cropped(336, **CLIP),
+        around=LLAVA_AROUND,
+    ),
+    BaseVLM(
+        "Yi-VL",
+        ("yi_vl",),
+        "CLIPImageProcessor",
+        whole,
+        cropped(448, **CLIP),
+        around=LLAVA_AROUND,
+    ),
+    BaseVLM(
         "LLaVA-NeXT, LLaVA-NeXT-Video",
         (
             "llava_next",
@@ -290,8 +322,11 @@ FAMILIES = [
         "LlavaNextImageProcessor",
         overview_first,
         cropped(336, image_grid_pinpoints=PINPOINTS, **CLIP),
+        around=LLAVA_AROUND,
+        others=((640, 480),),
+        resampling=(Resampling("hold no 672x672", {"image_grid_pinpoints": [[336, 672]]}),),
     ),
-    Family(
+    BaseVLM(
         "Granite Vision 3",
         ("granite3_vision",),
         "LlavaNextImageProcessor",
@@ -302,140 +337,78 @@ FAMILIES = [
             image_grid_pinpoints=GRANITE_PINPOINTS,
             **HALF,
         ),
+        around=LLAVA_AROUND,
     ),
-    Family(
-        "Video-LLaVA", ("video_llava",), "VideoLlavaImageProcessor", whole, cropped(224, **CLIP)
+    BaseVLM(
+        "Video-LLaVA",
+        ("video_llava",),
+        "VideoLlavaImageProcessor",
+        whole,
+        cropped(224, **CLIP),
+        around=LLAVA_AROUND,
+        others=((256, 224),),
     ),
-    Family("Llama 3.2 Vision", ("mllama",), "MllamaImageProcessor", tiles, edge(560, **CLIP)),
-    Family("Llama 4", ("llama4",), "Llama4ImageProcessor", overview_last, edge(336, **HALF)),
+    BaseVLM(
+        "Llama 3.2 Vision",
+        ("mllama",),
+        "MllamaImageProcessor",
+        tiles,
+        edge(560, **CLIP),
+        others=((1000, 1120),),
+    ),
+    BaseVLM(
+        "Llama 4",
+        ("llama4",),
+        "Llama4ImageProcessor",
+        overview_last,
+        edge(336, **HALF),
+        around={"patch_size": 14, "downsample_ratio": 4, "image_token": "<|image|>"}
+        | {f"{name}_token": name for name in ("start_of_img", "end_of_img", "tile", "tile_global")}
+        | {"img_patch_token": "<|patch|>"},
+        others=((1000, 1000),),
+        resampling=(Resampling("set resize_to_max_canvas: false", {"resize_to_max_canvas": True}),),
+    ),
 ]
 
-# Class names of code that comes with a model are stand-ins for it: that code is not installed here.
+
+class RefusedVLM(NamedTuple):
+    """Base models that are refused, and words of the reason.
+
+    Class names of code that comes with a model are stand-ins for it: that code is not installed.
+    """
+
+    name: str
+    templates: tuple[str, ...]
+    image_processor: str
+    reason: str = "comes with the model"
+
+    def processor(self) -> SimpleNamespace:
+        """Return a processor around its own class or a stand-in."""
+        import transformers
+
+        cls = getattr(transformers, self.image_processor, None)
+        if cls is None or self.reason == "comes with the model":
+            cls = type(self.image_processor, (), {"__module__": "transformers_modules.the_model"})
+        return SimpleNamespace(image_processor=cls())
+
+    def refusal(self) -> str:
+        """Return the reason that `grid_of` gives."""
+        try:
+            grid_of(self.processor())
+        except HostError as error:
+            return str(error).partition("and so metres: ")[2]
+        raise AssertionError(f"{self.image_processor} was not refused")
+
+
 REFUSED = [
-    ("Idefics 3", (), "Idefics3ImageProcessor"),
-    ("SmolVLM", (), "SmolVLMImageProcessor"),
-    ("MiniCPM-V 4.6", ("minicpm_v_4_6",), "MiniCPMV4_6ImageProcessor"),
-    ("MiniCPM-V, MiniCPM-o", ("minicpm_v", "minicpm_o"), "MiniCPMVImageProcessor"),
-    ("Kimi-VL", ("kimi_vl",), "KimiVLImageProcessor"),
-    ("Keye-VL", ("keye_vl",), "SiglipImageProcessor"),
-    ("Youtu-VL", ("youtu_vl",), "Siglip2ImageProcessorFast"),
+    RefusedVLM("Idefics 3", (), "Idefics3ImageProcessor", "has no template"),
+    RefusedVLM("SmolVLM", (), "SmolVLMImageProcessor", "has no template"),
+    RefusedVLM("MiniCPM-V 4.6", ("minicpm_v_4_6",), "MiniCPMV4_6ImageProcessor", "never opened"),
+    RefusedVLM("MiniCPM-V, MiniCPM-o", ("minicpm_v", "minicpm_o"), "MiniCPMVImageProcessor"),
+    RefusedVLM("Kimi-VL", ("kimi_vl",), "KimiVLImageProcessor"),
+    RefusedVLM("Keye-VL", ("keye_vl",), "SiglipImageProcessor"),
+    RefusedVLM("Youtu-VL", ("youtu_vl",), "Siglip2ImageProcessorFast"),
 ]
-
-
-def refused_processor(image_processor: str) -> SimpleNamespace:
-    """Return a processor of a refused family: its own class or a stand-in."""
-    import transformers
-
-    cls = getattr(transformers, image_processor, None)
-    if cls is None or not image_processor.startswith(("Idefics", "SmolVLM")):
-        cls = type(image_processor, (), {"__module__": "transformers_modules.of_the_model"})
-    return SimpleNamespace(image_processor=cls())
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the model's pixels say, against what the View promised."""
-
-    size_wh: tuple[int, int]  # of the image that reaches the vision tower
-    fx_error: float  # percent of focal_px
-    fy_error: float
-    mark_error_px: float  # between the labelled point and where the arrow points
-    overview: tuple[float, float] | None = None  # fx, fy of the overview / focal_px
-
-
-def view_size(grid: Grid, full_wh: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of a view: the largest of the grid within the whole image."""
-    if grid.fixed_wh:
-        return grid.fixed_wh
-    sides = [side // grid.multiple * grid.multiple for side in full_wh]
-    while grid.problem((sides[0], sides[1])):
-        longer = sides.index(max(sides))
-        sides[longer] -= grid.multiple
-    return sides[0], sides[1]
-
-
-def measure(family: Family, folder: Path, size_wh: tuple[int, int] | None = None) -> Measured:
-    """Return the measurements of a view of `size_wh`, by default the size that the grid asks for.
-
-    Two views of one plan are sent, with the picture that codes x and with the one that codes y.
-    """
-    processor = family.processor()
-    focal_px = 600.0  # more where a fixed size would be larger than the picture
-    if size_wh is None:
-        size_wh = view_size(grid_of(processor), SOURCE.scaled_to_focal(focal_px).size_wh)
-    while not all(np.less_equal(size_wh, SOURCE.scaled_to_focal(focal_px).size_wh)):
-        focal_px += 50
-    full_w, full_h = SOURCE.scaled_to_focal(focal_px).size_wh
-    left, top = (full_w - size_wh[0]) // 2, (full_h - size_wh[1]) // 2
-    # The labelled pixel: near (0.6, 0.45) of the view, the one that needs least rounding there.
-    aim = np.array([left + 0.6 * size_wh[0], top + 0.45 * size_wh[1]])
-    center = (aim * [SOURCE.fx / focal_px, SOURCE.fy / focal_px]).astype(int)
-    labels = center + np.stack(np.meshgrid(np.arange(16), np.arange(16)), axis=-1).reshape(-1, 2)
-    exact = View("", SOURCE, focal_px, left, top, size_wh).pixels_from_source(labels)
-    best = np.abs(exact - np.round(exact)).max(axis=1).argmin()
-    label, (x, y) = labels[best], np.round(exact[best]).astype(int)
-
-    images: list[list[np.ndarray]] = []
-    for axis in (0, 1):
-        path = folder / f"axis{axis}.png"
-        picture(axis).save(path)
-        mark = Mark("arrow", 5, int(x), int(y))
-        view = View(str(path), SOURCE, focal_px, left, top, size_wh, (mark,))
-        inputs = family.plugin._get_mm_inputs([view.to_uri()], [], [], processor)
-        images.append([_colours(seen, processor) for seen in family.undo(inputs, processor)])
-    focals = [_focals(images[0][n], images[1][n]) / focal_px for n in range(len(images[0]))]
-    fx_error, fy_error = np.abs(focals[0] - 1) * 100
-    height, width, _ = images[0][0].shape
-    return Measured(
-        (width, height),
-        float(fx_error),
-        float(fy_error),
-        _mark_error(images[0][0], images[1][0], label, focals[0] * focal_px),
-        tuple(map(float, focals[1])) if len(focals) > 1 else None,
-    )
-
-
-def _colours(values: Any, processor: Any) -> np.ndarray:
-    """Undo normalisation: RGB (H, W, 3), 0..255, of what the vision tower receives (3, H, W)."""
-    ip = processor.image_processor
-    pixels = values.float().numpy().transpose(1, 2, 0)
-    if ip.do_normalize:
-        pixels = pixels * np.array(ip.image_std) + np.array(ip.image_mean)
-    return pixels * 255
-
-
-def _around(x: float, y: float) -> tuple[slice, slice]:
-    return slice(int(y) - 4, int(y) + 5), slice(int(x) - 4, int(x) + 5)
-
-
-def _focals(coding_x: np.ndarray, coding_y: np.ndarray) -> np.ndarray:
-    """Return fx, fy in the model's pixels, from two points far apart."""
-    height, width, _ = coding_x.shape
-    near, far = (int(width * 0.1), int(height * 0.1)), (int(width * 0.9), int(height * 0.9))
-    at = [
-        [positions(image[_around(*point)], axis).mean() for point in (near, far)]
-        for axis, image in enumerate((coding_x, coding_y))
-    ]
-    return np.subtract(far, near) / np.subtract(*np.transpose(at)[::-1]) * [SOURCE.fx, SOURCE.fy]
-
-
-def _mark_error(
-    coding_x: np.ndarray, coding_y: np.ndarray, label: np.ndarray, focals: np.ndarray
-) -> float:
-    """Return how far the pixel that the arrow points at lies from the labelled point, model pixels.
-
-    The source coordinates are read from unpainted pixels just right of it.
-    """
-    red = (coding_x[..., 0] > 240) & (coding_x[..., 1:] < 15).all(axis=-1)
-    if not red.any():  # blurred
-        return math.nan
-    rows, columns = np.nonzero(red)
-    x, y = columns.max() + 1, (rows.min() + rows.max()) // 2
-    beside = _around(x + 6, y)
-    shown = [positions(coding_x[beside], 0).mean(), positions(coding_y[beside], 1).mean()]
-    per_pixel = np.array([SOURCE.fx, SOURCE.fy]) / focals
-    pointed = shown - per_pixel * [6, 0]
-    return float(np.abs((pointed - label) / per_pixel).max())
 
 
 def rule(grid: Grid) -> str:
@@ -459,15 +432,15 @@ def table(folder: Path) -> str:
         "processor, with its published settings; the errors are those in the pixels that reach "
         "the vision tower. The marked point is one near a pixel centre of the view; elsewhere "
         "rounding adds up to 0.5 px. Sizes are width x height, for these settings: "
-        "`families.py` reads those of the loaded model. Before a run, `proof.prove` repeats the "
-        "test in short on the loaded processor.",
+        "the files in `families/` read those of the loaded model. Before a run, `proof.prove` "
+        "repeats the test in short on the loaded processor.",
         "",
         "| family | LLaMA-Factory templates | image processor | view sizes | fx error % |"
         " fy error % | mark error px | status |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for family in FAMILIES:
-        found = measure(family, folder)
+    for vlm in BASE_VLMS:
+        found = measure(vlm, folder)
         status = "supported"
         if found.overview:
             over_x, over_y = (1 / ratio for ratio in found.overview)
@@ -475,25 +448,16 @@ def table(folder: Path) -> str:
         numbers = (
             f"{found.fx_error:.2f} | {found.fy_error:.2f} | {found.mark_error_px:.1f} | {status}"
         )
-        names = ", ".join(f"`{name}`" for name in family.templates)
-        grid = grid_of(family.processor())
-        lines.append(f"| {family.name} | {names} | {grid.name} | {rule(grid)} | {numbers} |")
-    for name, templates, image_processor in REFUSED:
-        names = ", ".join(f"`{name}`" for name in templates) or "none"
+        names = ", ".join(f"`{name}`" for name in vlm.templates)
+        grid = grid_of(vlm.processor())
+        lines.append(f"| {vlm.name} | {names} | {grid.name} | {rule(grid)} | {numbers} |")
+    for refused in REFUSED:
+        names = ", ".join(f"`{name}`" for name in refused.templates) or "none"
+        name, image_processor = refused.name, refused.image_processor
         lines.append(
-            f"| {name} | {names} | {image_processor} | | | | |"
-            f" refused: {refusal(image_processor)} |"
+            f"| {name} | {names} | {image_processor} | | | | | refused: {refused.refusal()} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def refusal(image_processor: str) -> str:
-    """Return the reason that `grid_of` gives."""
-    try:
-        grid_of(refused_processor(image_processor))
-    except HostError as error:
-        return str(error).partition("and so metres: ")[2]
-    raise AssertionError(f"{image_processor} was not refused")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import HostError
-from .grid import family_of
+from .registry import family_of
 
-# Tiled families add one overview of the view (`families`): where it lies among their tiles.
-_WITHOUT_OVERVIEW = {
-    "LlavaNextImageProcessor": lambda values: values[:, 1:],
-    "Llama4ImageProcessor": lambda values: values[:-1] if len(values) > 1 else values,
-}
+_EXACT, _BFLOAT16 = 0.05, 1.5  # grey levels that values may be off, by the precision they come in
 
 
 def prove(mm_plugin: Any, processor: Any, size_wh: tuple[int, int]) -> None:
@@ -46,7 +43,9 @@ def prove(mm_plugin: Any, processor: Any, size_wh: tuple[int, int]) -> None:
         inputs = mm_plugin._get_mm_inputs([Image.fromarray(noise)], [], [], processor)
     except (ValueError, RuntimeError) as error:
         raise HostError(f"{found_by}, it fails: {error}; {advice}") from error
-    seen, level = _seen(inputs, family_of(image_processor))
+    values = family_of(image_processor).view_values(inputs)
+    level = _BFLOAT16 if values.dtype == torch.bfloat16 else _EXACT
+    seen = values.float().numpy().ravel()
     sent, scale = _sent(noise, image_processor)
     repeats, rest = divmod(seen.size, sent.size)
     if rest or not repeats:
@@ -60,22 +59,6 @@ def prove(mm_plugin: Any, processor: Any, size_wh: tuple[int, int]) -> None:
             f"{found_by}: the colours that the model would receive are off by up to {off:.0f} grey"
             f" levels, so it was resampled, padded or normalised otherwise; {advice}"
         )
-
-
-def _seen(inputs: Any, family: str) -> tuple[NDArray[np.float32], float]:
-    """Return the values for the vision tower, and how exact they are, in grey levels."""
-    import torch
-
-    key = "pixel_values_images" if "pixel_values_images" in inputs else "pixel_values"
-    values = inputs[key]
-    if family in _WITHOUT_OVERVIEW:
-        values = _WITHOUT_OVERVIEW[family](values)
-    if "pixel_attention_mask" in inputs:  # LFM2-VL fills up to the token limit
-        values = values[inputs["pixel_attention_mask"].bool()]
-    if "num_tiles" in inputs:  # Mllama fills up to the tile limit
-        values = values[:, :, : inputs["num_tiles"][0][0]]
-    level = 1.5 if values.dtype == torch.bfloat16 else 0.05
-    return values.float().numpy().ravel(), level
 
 
 def _sent(

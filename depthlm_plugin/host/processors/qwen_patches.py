@@ -30,8 +30,8 @@ class Qwen2VLImageProcessor(qwen.Qwen2VLImageProcessor):
         grids = [(1, image.shape[1] // patch, image.shape[2] // patch) for image in images]
         counts = [rows * columns for _, rows, columns in grids]
         pixel_values = torch.empty((sum(counts), 3, repeats, patch * patch))
-        parts = pixel_values.split(counts)
-        for image, (_, rows, columns), part in zip(images, grids, parts, strict=True):
+        values_of = pixel_values.split(counts)
+        for image, (_, rows, columns), values in zip(images, grids, values_of, strict=True):
             # rows and columns of groups of merge x merge patches; a few rows at a time, so that
             # what is converted is still in the processor's cache, and no memory is asked for twice
             groups = image.view(3, rows // merge, merge, patch, columns // merge, merge, patch)
@@ -41,7 +41,7 @@ class Qwen2VLImageProcessor(qwen.Qwen2VLImageProcessor):
                 patches = groups[row : row + _ROWS].reshape(-1, 3, patch * patch).to(torch.float32)
                 patches.sub_(mean.view(3, 1)).div_(std.view(3, 1))
                 # A still picture is its own next frame.
-                part[row * per_row : (row + _ROWS) * per_row].copy_(patches[:, :, None])
+                values[row * per_row : (row + _ROWS) * per_row].copy_(patches[:, :, None])
         return BatchFeature(
             data={
                 "pixel_values": pixel_values.flatten(1),
