@@ -21,9 +21,10 @@ from torch.utils.data import Dataset, Sampler
 from ..config.block import saved_data
 from ..errors import ConfigError
 from ..records.rows import open_rows
-from ..sampling.mixture import Mixture, Permutation, preset_weight, seed_of
+from ..sampling.mixture import Mixture, Permutation, preset_weight
 from ..sampling.sample import Sample
 from ..sampling.stream import SampleStream
+from ..seeds import seed_of
 from .aligned import aligned_columns
 from .checks import check_views
 from .open_views import views_as

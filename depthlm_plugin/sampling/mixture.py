@@ -6,7 +6,6 @@ nothing of the size of the data is ever built, shuffled or stored.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,12 +39,6 @@ PRESETS: dict[str, dict[str, float]] = {
         "matterport3d": 0.006,
     },
 }
-
-
-def seed_of(*parts: object) -> int:
-    """Return a 64-bit seed of these parts, the same on every machine."""
-    key = "/".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ order of reading change nothing.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from ..errors import RecordError
 from ..geometry.camera import Camera
 from ..records.pair import check_any
 from ..records.record import Record, find_image, parse_row
+from ..seeds import seed_of
 from ..tasks import TASKS, Asked, NotAskableError, Shown, Task
 from ..views.decode import check_size, image_size
 from ..views.render import source_pixels
@@ -365,5 +365,4 @@ class Planner:
         return rng.choices(list(tasks), list(tasks.values()))
 
     def _rng(self, record: Record, epoch: int, *what: object) -> random.Random:
-        key = "/".join(map(str, (self.config.seed, self.dataset, record.row, epoch, *what)))
-        return random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest()))
+        return random.Random(seed_of(self.config.seed, self.dataset, record.row, epoch, *what))

@@ -7,7 +7,8 @@ from collections import Counter
 
 from ..errors import ConfigError, DepthLMError
 from ..records.rows import Rows
-from .mixture import Permutation, seed_of
+from ..seeds import seed_of
+from .mixture import Permutation
 from .planner import NO_PARTNER, NOT_ENOUGH, Planner
 from .sample import Sample
 
