@@ -10,6 +10,7 @@ from ..config.block import DepthLMConfig
 from ..errors import DepthLMError
 from ..records import storage
 from ..records.rows import open_rows
+from ..sampling.given import point_sample
 from ..sampling.planner import Planner
 
 
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.records} has fewer than {args.row + 1} records; rows count from 0"
         )
     where, raw = rows[args.row]
-    sample = planner.plan_point(raw, where, args.row, args.point)
+    sample = point_sample(planner, raw, where, args.row, args.point)
     try:
         sample.image.save(args.out)
     except (OSError, ValueError) as error:

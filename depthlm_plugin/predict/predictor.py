@@ -19,6 +19,7 @@ from ..host.mrope import with_token_types
 from ..host.open_views import views_as
 from ..host.processors.grid import grid_of
 from ..host.processors.qwen_patches import quicken
+from ..sampling.given import pixel_sample
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 
@@ -68,7 +69,7 @@ def ask(
     quicken(processor)
     config = replace(config, tasks={"depth": 1.0})  # whatever else it was taught
     planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
-    samples = [planner.ask(image, camera, pixel) for pixel in pixels]
+    samples = [pixel_sample(planner, image, camera, pixel) for pixel in pixels]
     for sample in samples:
         width, height = sample.view.size_wh
         problem = grid.problem(sample.view.size_wh)
