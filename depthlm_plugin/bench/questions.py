@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import RecordError
 from ..records.record import check_record, parse_row
 from ..records.rows import read_rows
+from ..seeds import number_of
 from .sets import BenchSet
 
 CHUNK_POINTS = 2048
@@ -47,8 +47,8 @@ def draw(counts: NDArray[np.int64], points: int | None, name: str, seed: int) ->
     total = int(counts.sum())
     if points is None or points >= total:
         return np.arange(total)
-    digest = hashlib.blake2b(json.dumps([seed, name]).encode(), digest_size=16).digest()
-    order = np.random.default_rng(int.from_bytes(digest)).permutation(total)
+    rng = np.random.default_rng(number_of(json.dumps([seed, name]), size_bytes=16))
+    order = rng.permutation(total)
     return np.sort(order[:points])
 
 

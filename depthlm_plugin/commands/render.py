@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the image to `--out` and print its JSON object."""
     from ..records.rows import open_rows
+    from ..sampling.given import point_sample
 
     if args.row < 0 or args.point < 0:
         raise DepthLMError("--row and --point count from 0")
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.records} has fewer than {args.row + 1} records; rows count from 0"
         )
     where, raw = rows[args.row]
-    sample = planner.plan_point(raw, where, args.row, args.point)
+    sample = point_sample(planner, raw, where, args.row, args.point)
     try:
         sample.image.save(args.out)
     except (OSError, ValueError) as error:

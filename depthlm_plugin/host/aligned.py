@@ -13,6 +13,7 @@ from llamafactory.data.converter import DatasetConverter
 from .. import __version__
 from ..errors import HostError
 from ..language.templates import load_template
+from ..sampling.decoding import decoding
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..views.view import FORMAT
@@ -37,7 +38,7 @@ class DepthLMConverter(DatasetConverter):
                 "LLaMA-Factory loads a depthlm dataset by a path that depthlm-plugin does not know;"
                 " use llamafactory-cli train with stage: sft"
             )
-        self.planner: Planner = planner
+        self.planner: Planner = decoding(planner)
         # `datasets` keys its cache by this object's content, not by its code or by files it reads:
         # without these, an edited template would go on asking its old question.
         self.version = f"{__version__} {FORMAT}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from llamafactory.extras.constants import EngineName
 
+from ..config.saved import load_config, save_config
 from . import compat
 from .run import resolve_config
 

@@ -22,9 +22,10 @@ from ..config.mixtures import preset_weight
 from ..config.saved import saved_data
 from ..errors import ConfigError
 from ..records.rows import open_rows
-from ..sampling.mixture import Mixture, Permutation, seed_of
+from ..sampling.mixture import Mixture, Permutation
 from ..sampling.sample import Sample
 from ..sampling.stream import SampleStream
+from ..seeds import seed_of
 from .aligned import aligned_columns
 from .checks import check_views
 from .open_views import views_as

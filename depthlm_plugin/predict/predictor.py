@@ -10,6 +10,7 @@ from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError
 from ..geometry.camera import Camera
+from ..sampling.given import pixel_sample
 from ..sampling.planner import Planner
 from .answer import Answer
 from .engine import Engine
@@ -86,7 +87,7 @@ class Predictor:
             RecordError: For a picture or pixel that cannot be used.
         """
         path = fspath(image)
-        samples = [self._planner.ask(path, camera, pixel) for pixel in pixels]
+        samples = [pixel_sample(self._planner, path, camera, pixel) for pixel in pixels]
         for sample in samples:
             width, height = sample.view.size_wh
             problem = self._engine.grid.problem((width, height))

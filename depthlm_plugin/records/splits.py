@@ -6,7 +6,6 @@ order nor the file that holds them move a group; a larger share only moves group
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import re
@@ -19,6 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..errors import ConfigError, RecordError
+from ..seeds import number_of
 from .record import parse_row
 
 Group = tuple[str, ...]
@@ -110,8 +110,7 @@ def _caught(pattern: str, path: str) -> Group | None:
 
 def side_of(group: Group, eval_share: float, seed: int) -> str:
     """Return the side, `train` or `eval`, that a group belongs to."""
-    key = json.dumps([seed, *group]).encode()
-    drawn = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())
+    drawn = number_of(json.dumps([seed, *group]))
     return EVAL if drawn < eval_share * 2**64 else TRAIN
 
 
@@ -133,7 +132,7 @@ class Side:
         """Count one record."""
         self.rows[group] += 1
         self.first.setdefault(group, where)
-        self.images.extend(map(_hash, image_paths(raw)))
+        self.images.extend(map(number_of, image_paths(raw)))
 
 
 def write_split(
@@ -188,7 +187,7 @@ def shared_images(
     found: dict[str, dict[str, str]] = {}
     for side, where, text in read():
         for path in image_paths(parse_row(text, where)):
-            if _hash(path) in hashes:
+            if number_of(path) in hashes:
                 found.setdefault(path, {}).setdefault(side, where)
     return [
         Leak(path, places[TRAIN], places[EVAL])
@@ -206,11 +205,6 @@ def values_on_both_sides(sides: Mapping[str, Side], by: GroupBy) -> dict[str, in
         key: len({*one} & {*other}) for key, one, other in zip(by.keys, train, eval_, strict=True)
     }
     return {key: count for key, count in both.items() if count}
-
-
-def _hash(path: str) -> int:
-    data = path.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
 
 
 def _array(side: Side) -> np.ndarray[Any, np.dtype[np.uint64]]:

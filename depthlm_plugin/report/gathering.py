@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from ..errors import DepthLMError
 from ..geometry.camera import DEPTH_KINDS
-from ..sampling.mixture import seed_of
 from ..scoring.files import Finished, said_of
 from ..scoring.prediction import PredictionRow
 from ..scoring.scores import Scores
 from ..scoring.table import INCOMPLETE
+from ..seeds import seed_of
 from ..tasks import TASKS
 from .document import shortened
 from .sampling import Example, Pictures, Reservoir, Worst, one_number, ratio_of

@@ -6,7 +6,6 @@ nothing of the size of the data is ever built, shuffled or stored.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +17,6 @@ from ..errors import ConfigError
 _UNIT = 2**61 - 1  # parts that weights which are not whole numbers are rounded to
 _GOLDEN = (math.sqrt(5) - 1) / 2  # steps of this share of a circle leave the most even gaps
 _ROUNDS = 6  # of the Feistel network
-
-
-def seed_of(*parts: object) -> int:
-    """Return a 64-bit seed of these parts, the same on every machine."""
-    key = "/".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ..errors import RecordError
 from ..geometry.arrays import Floats
 from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse, moved
-from ..records.record import Record
+from ..records.pair import check_any
+from ..records.record import Record, parse_row
+from ..records.rows import Rows, open_rows
+from ..seeds import SeededRng
 from ..tasks import AskSettings
 from ..tasks.pairs import PAIR_BASELINE_M, PAIR_OVERLAP, PAIR_ROWS, PAIR_TIME_GAP
+from .planned import LeftOut
+
+_MOST_TRIED = 20  # rows, before a record has no partner
 
 
 def points_of(record: Record) -> Floats:
@@ -100,3 +108,49 @@ class Limits:
         for _, step in sorted(zip(order, steps, strict=True)):
             if 0 <= row + step < count:
                 yield row + step
+
+
+@dataclass(frozen=True)
+class PartnerSearch:
+    """Looks for the partners of records in the rows around them.
+
+    Attributes:
+        limits: Which two records make a pair.
+        records: The dataset's records file, opened when it is first needed; or its rows.
+        depth_kind: What `depth` means in records that do not say.
+        seeded: Makes generators.
+    """
+
+    limits: Limits
+    records: str | Rows | None
+    depth_kind: str | None
+    seeded: SeededRng
+
+    def of(self, record: Record, epoch: int) -> Iterator[Record | LeftOut]:
+        """Yield records that make a pair with one, in random order, and why others do not."""
+        if record.partner is not None:
+            yield record.partner
+            return
+        rows = self._rows
+        if rows is None:
+            return
+        rng = self.seeded.rng(record.row, epoch, "partner")
+        order = [rng.random() for _ in range(2 * self.limits.rows)]
+        tried = 0
+        for row in self.limits.candidates(record.row, len(rows), order):
+            where, raw = rows[row]
+            raw = parse_row(raw, where) if isinstance(raw, str) else raw
+            try:
+                other, _ = check_any(raw, where, row, self.depth_kind)
+            except RecordError as error:
+                yield LeftOut(error.reason)
+                continue
+            problem = self.limits.problem(record, other)
+            yield other if problem is None else LeftOut(problem)
+            tried += 1
+            if tried == _MOST_TRIED:
+                return
+
+    @cached_property
+    def _rows(self) -> Rows | None:
+        return open_rows(self.records) if isinstance(self.records, str) else self.records

@@ -17,7 +17,7 @@ from .sample import Question, Sample
 
 
 @dataclass(frozen=True)
-class Words:
+class Phrasing:
     """Puts the questions of one dataset into words and marks.
 
     Attributes:

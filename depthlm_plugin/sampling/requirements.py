@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ConfigError, RecordError
 from ..records.record import parse_row
+from ..records.rows import Rows
 from ..tasks import TASKS
 
 _LOOKED_AT = 16  # records, evenly spaced
 _PAIR_KEYS = ("pose", "scene")
-
-
-class Rows(Protocol):
-    """Records by number."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, row: int, /) -> tuple[str, Any]: ...
 
 
 def lacking(tasks: Iterable[str], rows: Rows) -> dict[str, list[str]]:
@@ -26,17 +20,17 @@ def lacking(tasks: Iterable[str], rows: Rows) -> dict[str, list[str]]:
     Some records, evenly spaced, are looked at.
     """
     step = max(1, len(rows) // _LOOKED_AT)
-    found: set[str] = set()
+    held: set[str] = set()
     for row in range(0, len(rows), step):
         where, raw = rows[row]
         try:
             record: Mapping[str, Any] = parse_row(raw, where) if isinstance(raw, str) else raw
         except RecordError:  # told of when it is drawn
             continue
-        found |= {key for key, value in record.items() if value is not None}
-    missing = {1: [] if found & {"image", "image_path"} else ["image"]}
-    missing[2] = [key for key in _PAIR_KEYS if key not in found]
-    if {"images", "relative_pose"} <= found:
+        held |= {key for key, value in record.items() if value is not None}
+    missing = {1: [] if held & {"image", "image_path"} else ["image"]}
+    missing[2] = [key for key in _PAIR_KEYS if key not in held]
+    if {"images", "relative_pose"} <= held:
         missing[2] = []
     lacks = {name: missing[TASKS[name].images] for name in tasks}
     return {name: keys for name, keys in lacks.items() if keys}

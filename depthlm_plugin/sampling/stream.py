@@ -7,7 +7,9 @@ from collections import Counter
 
 from ..errors import ConfigError, DepthLMError
 from ..records.rows import Rows
-from .mixture import Permutation, seed_of
+from ..seeds import seed_of
+from .decoding import decoding
+from .mixture import Permutation
 from .planner import NO_PARTNER, NOT_ENOUGH, Planner
 from .sample import Sample
 
@@ -50,7 +52,7 @@ class SampleStream:
         records = len(rows) if limit is None else min(limit, len(rows))
         if records < 1:
             raise DepthLMError(f"dataset {planner.dataset!r} has no record")
-        self.planner, self.rows, self.shuffle = planner, rows, shuffle
+        self.planner, self.rows, self.shuffle = decoding(planner), rows, shuffle
         self.points = int(config.points_per_record)
         self.per_pass = records * self.points
         self.counts: Counter[str] = Counter()
@@ -69,13 +71,13 @@ class SampleStream:
             row, draw = divmod(self._order(visit, attempt)[position], self.points)
             where, raw = self.rows[row]
             self.looked_at += 1
-            samples, counts = self.planner.plan(raw, where, row, visit)
+            samples, left_out = self.planner.plan(raw, where, row, visit)
             if samples:
                 return samples[draw % len(samples)]
-            if counts.keys() & {NO_PARTNER, NOT_ENOUGH}:
-                self.counts += counts  # nothing is wrong with the record
+            if left_out.keys() & {NO_PARTNER, NOT_ENOUGH}:
+                self.counts += left_out  # nothing is wrong with the record
             else:
-                self._count(counts)
+                self._count(left_out)
         raise DepthLMError(self._report(f"{_ATTEMPTS} records in a row cannot be used"))
 
     def _order(self, visit: int, attempt: int) -> Permutation | range:
@@ -85,8 +87,8 @@ class SampleStream:
         parts = planner.config.seed, planner.dataset, "order", visit, attempt
         return Permutation(self.per_pass, seed_of(*parts))
 
-    def _count(self, counts: Counter[str]) -> None:
-        self.counts += counts
+    def _count(self, left_out: Counter[str]) -> None:
+        self.counts += left_out
         self.counts["records skipped"] += 1
         skipped, limit = self.counts["records skipped"], self.planner.config.max_skipped
         if skipped & (skipped - 1) == 0:  # the first, second, fourth, ...: logs stay short

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .mixture import seed_of
+from ..seeds import seed_of
 
 
 def fair_subset(kinds: Sequence[tuple[str, str]], total: int, seed: int) -> list[int]:

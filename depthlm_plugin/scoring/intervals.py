@@ -8,7 +8,6 @@ over any number of answers, in any order, on any number of machines, in memory t
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.arrays import Floats
+from ..seeds import number_of
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -27,8 +27,8 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 def picture_keys(names: Sequence[str]) -> NDArray[np.uint64]:
     """Return a number (N,) for each name: the same one everywhere and always."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+    keys = np.fromiter(map(number_of, names), np.uint64, len(names))
+    return keys.byteswap()  # their low byte first: intervals have always been drawn so
 
 
 def weights(keys: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -66,7 +66,7 @@ def folder(records, tmp_path):
 
 
 def test_questions_and_pictures_are_those_of_the_core(records, folder):
-    samples = DepthSamples(records, focal_px=FOCAL_PX, points_per_record=2)
+    samples = list(DepthSamples(records, focal_px=FOCAL_PX, points_per_record=2))
     docs = docs_of(folder)
     assert len(docs) == len(samples) == 4
     for doc, sample in zip(docs, samples, strict=True):

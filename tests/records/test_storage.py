@@ -246,7 +246,7 @@ def test_samples_of_remote_pictures(remote, record_folder, make_record):
     bad = make_record(image="rgb/a.png", intrinsics=[150, 148, 99, 76, 400, 300])
     path.write_text(json.dumps(bad))
     with pytest.raises(RecordError, match=r"rgb/a.png is 200x150 but its intrinsics are for 400"):
-        DepthSamples(path, media_dir=remote)
+        list(DepthSamples(path, media_dir=remote))
 
 
 def test_validate_remote_records(remote, record_folder, make_record, capsys):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthlm_plugin.errors import ConfigError
-from depthlm_plugin.sampling.mixture import Mixture, Permutation, seed_of
+from depthlm_plugin.sampling.mixture import Mixture, Permutation
+from depthlm_plugin.seeds import seed_of
 
 
 @given(st.integers(1, 700), st.integers(0, 2**64 - 1))

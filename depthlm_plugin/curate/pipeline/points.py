@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import ConfigError, RecordError, did_you_mean
 from ...geometry.arrays import Floats
 from ...geometry.camera import convert_depth
+from ...seeds import number_of
 from ..frames import Frame
 
 STRATEGIES = ("uniform", "log", "edges")
@@ -35,9 +35,7 @@ def check_strategy(name: str) -> str:
 
 def frame_rng(seed: int, dataset: str, frame_id: str) -> np.random.Generator:
     """Return the generator of one frame, whatever its place, its neighbours or the worker."""
-    key = json.dumps([seed, dataset, frame_id]).encode()
-    digest = hashlib.blake2b(key, digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest))
+    return np.random.default_rng(number_of(json.dumps([seed, dataset, frame_id]), size_bytes=16))
 
 
 def sample(
