@@ -54,41 +54,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print one JSON object; return 1 when a run is not whole."""
-    from ..report.build import build
-    from ..report.gathering import gather
-    from ..report.html import to_html
-    from ..report.markdown import to_markdown
+    from ..report.gather import gather
     from ..report.pictures import Album
+    from ..report.render import TEMPLATES, render
     from ..report.sources import open_source
 
-    writers = {".html": to_html, ".htm": to_html, ".md": to_markdown}
     outs = [Path(text) for text in args.out]
     for out in outs:
-        if out.suffix.lower() not in writers:
-            raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(writers)}")
+        if out.suffix.lower() not in TEMPLATES:
+            raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(TEMPLATES)}")
     if not 0 <= args.samples <= _MOST_SAMPLES:
         raise ConfigError(f"--samples must be 0 to {_MOST_SAMPLES}, found {args.samples}")
     sources = [open_source(path, args.media_dir) for path in args.runs]
-    runs = [
-        gather(
-            source,
-            number,
-            alone=len(sources) == 1,
-            samples=args.samples,
-            seed=args.seed,
-            task=args.task,
-            prompt=args.prompt,
-        )
-        for number, source in enumerate(sources, start=1)
-    ]
-    albums = [Album() for _ in outs]
-    for out, album in zip(outs, albums, strict=True):
-        _write(out, writers[out.suffix.lower()](build(runs, album, args.seed)))
+    options = {key: getattr(args, key) for key in ("samples", "seed", "task", "prompt")}
+    numbers = range(1, len(sources) + 1) if len(sources) > 1 else [None]
+    runs = [gather(source, n, **options) for source, n in zip(sources, numbers, strict=True)]
+    not_found: dict[str, str] = {}
+    left_out = 0
+    for out in outs:
+        album = Album()
+        _write(out, render(runs, album, args.seed, out.suffix.lower()))
+        not_found |= album.not_found
+        left_out = max(left_out, album.left_out)
     for one in runs:
         for problem in (*one.problems, *one.bad_rows):
             print(f"{one.label}: {problem}", file=sys.stderr)
-    not_found = {key: text for album in albums for key, text in album.not_found.items()}
-    left_out = max(album.left_out for album in albums)
     if not_found:
         first = next(iter(not_found.values()))
         print(f"{len(not_found)} pictures not shown; the first: {first}", file=sys.stderr)

@@ -1,144 +1,81 @@
-"""Answers to look at: the worst, some at random, and those that could not be read."""
+"""What a report shows of a prediction row, whatever the row's optional keys hold."""
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Mapping
+from typing import Any
 
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
-from ..language.template import Template
 from ..language.templates import load_template
 from ..tasks import TASKS
-from .document import (
-    Block,
-    Card,
-    Cards,
-    Figure,
-    Figures,
-    Picture,
-    Text,
-    Verbatim,
-    shortened,
-)
-from .gathering import UNREAD, Gathered, Key
-from .pictures import Album, crop_of, map_of
-from .sampling import Example, Pictures, Pointed, ratio_of
-from .sources import Source
+from .texts import shortened
 
-MAPS = 2  # error maps of a dataset
-FEWEST_POINTS = 10  # of an error map
+LONGEST_TEXT = 600  # characters of an answer that are shown
+
+Row = Mapping[str, Any]  # a good row of `scoring.files.Finished`
 
 
-def error_maps(run: Gathered, key: Key, album: Album) -> list[Block]:
-    """Return the pictures of a run with most answered points, in the colours of their errors."""
-    pictures = run.shown[key].pictures
-    chosen = pictures.most_points(MAPS, FEWEST_POINTS)
-    if not chosen:
-        most = max((len(one.points) for one in pictures.most_points(1, 1)), default=0)
-        return [
-            Text(
-                f"No error maps of {run.short}: they need a picture with {FEWEST_POINTS} answers or"
-                f" more whose pixel is known, here it is {most} at most."
-            )
-        ]
-    among = "" if pictures.all_seen else f" of {len(pictures)} pictures drawn at random"
-    return [Figures(tuple(_error_map(run, one, among, album) for one in chosen))]
+def number_of(cell: Any) -> float | None:
+    """Return the one number of a `target` or `value`; None unless it is positive and finite."""
+    if isinstance(cell, Mapping):
+        [cell] = cell.values()
+    return float(cell) if cell is not None and 0 < cell < math.inf else None
 
 
-def _error_map(run: Gathered, pointed: Pointed, among: str, album: Album) -> Figure:
-    n = len(pointed.points)
-    count = f"{n}" if n < Pictures.MOST_POINTS else f"the first {n}"
-    return Figure(
-        partial(album.of_source, pointed.image, run.source, map_of(pointed)),
-        f"Errors of {run.short} at {n} points of a picture",
-        f"{run.short}: {shortened(pointed.image)}, {count} points, among those with most{among}."
-        " Red: answered too near; blue: too far; cross: not read.",
-    )
+def ratio_of(value: float, target: float) -> float:
+    """Return max(p / g, g / p) of positive numbers, infinite beyond all floats."""
+    return max(value, target) / min(value, target)
 
 
-def samples(run: Gathered, key: Key, album: Album) -> list[Block]:
-    """Return the worst of the read answers and some of all at random, with their pictures."""
-    shown = run.shown[key]
-    worst, drawn = shown.worst.examples, shown.random.items
-    return [
-        Cards(title, tuple(_card(run, key[1], one, album) for one in examples))
-        for title, examples in (
-            (f"{run.short}: the {len(worst)} worst of the answers that could be read", worst),
-            (f"{run.short}: {len(drawn)} at random of all {shown.n} answers", drawn),
-        )
-        if examples
-    ]
+def pixel_of(row: Row) -> tuple[float, float] | None:
+    """Return a row's point (x, y) in the stored picture, or None for anything but two numbers."""
+    value = row.get("pixel")
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    if not all(type(axis) in (int, float) and abs(axis) < 1e6 for axis in value):
+        return None  # not a number is not below anything either
+    return float(value[0]), float(value[1])
 
 
-def unread(run: Gathered, key: Key) -> list[Block]:
-    """Return how many answers could not be read, why, and the first of them as they are."""
-    shown = run.shown[key]
-    total = shown.reasons.total()
-    if not total:
-        return [Text(f"{run.short}: every answer could be read.")]
-    reasons = ", ".join(f"{n} {reason}" for reason, n in shown.reasons.most_common())
-    title = f"{run.short}: {total} of {shown.n} answers could not be read ({reasons})"
-    texts = tuple((f"{_place(one)}: {one.reason}", one.text) for one in shown.unread)
-    first = "" if total == len(texts) else f"; the first {UNREAD} of each reason"
-    return [Verbatim(f"{title}{first}:", texts)]
+def place_of(row: Row) -> str:
+    """Return a row's picture, and the numbers of its record and point, as the file gives them."""
+    image = f"{shortened(row['image'])}, " if "image" in row else ""
+    record, point = (shortened(str(row.get(key, "?"))) for key in ("row", "point"))
+    return f"{image}record {record}, point {point}"
 
 
-def question_of(task: str, prompt: str | None, config: DepthLMConfig | None) -> str:
+def facts_of(row: Row, config: DepthLMConfig | None) -> dict[str, str]:
+    """Return what is said below the picture of a row of a depth task, by its name."""
+    value, target, prompt = number_of(row["value"]), number_of(row["target"]), row.get("prompt")
+    read = f"not read: {shortened(str(row.get('reason')))}"
+    if value is not None and target is not None:
+        way = "too far" if value > target else "too near"
+        read = f"{value:.4g} m, {ratio_of(value, target):.3g} times {way}"
+    return {
+        "read as": read,
+        "truth": "" if target is None else f"{target:.4g} m",
+        "answer": shortened(row["text"], LONGEST_TEXT),
+        "question": row["task"]
+        if prompt is None
+        else question_of(row["task"], str(prompt), config),
+        "of": place_of(row),
+    }
+
+
+def question_of(task: str, prompt: str, config: DepthLMConfig | None) -> str:
     """Return a question's words as far as they are known: its template, with its mark named.
 
-    Args:
-        task: Name of the task.
-        prompt: Style of the template.
-        config: The block that the model was asked with; without it the point keeps its placeholder.
+    `config` is the block that the model was asked with; without it the point has no name yet.
     """
-    if prompt is None:
-        return task
     try:
         template = load_template(task, prompt)
     except ConfigError:
         return f"{task}, template {shortened(prompt)} (which is elsewhere)"
     text = template.questions[0]
     if config is not None and config.reference == "marker" and not TASKS[task].given:
-        text = _filled(template, config)
+        mark = template.name_point("marker", color=config.marker_color, marker=config.marker)
+        text = template.ask([mark], {}, 0.0)
     others = len(template.questions) - 1
     return text + (f" (or one of {others} other wordings)" if others else "")
-
-
-def _filled(template: Template, config: DepthLMConfig) -> str:
-    fields = {"color": config.marker_color, "marker": config.marker}
-    return template.ask([template.name_point("marker", **fields)], {}, 0.0)
-
-
-def _card(run: Gathered, task: str, example: Example, album: Album) -> Card:
-    source = run.source
-    config = source.config or DepthLMConfig()
-    if example.value is None or example.target is None:
-        ratio = f"not read: {example.reason}"
-    else:
-        factor = ratio_of(example.value, example.target)
-        way = "too far" if example.value > example.target else "too near"
-        ratio = f"{example.value:.4g} m, {factor:.3g} times {way}"
-    truth = "" if example.target is None else f"{example.target:.4g} m"
-    return Card(
-        partial(_crop, example, source, config, album),
-        f"Picture around the point, true {truth}, answer {ratio}",
-        (
-            ("read as", ratio),
-            ("truth", truth),
-            ("answer", example.text),
-            ("question", question_of(task, example.prompt, source.config)),
-            ("of", _place(example)),
-        ),
-    )
-
-
-def _crop(example: Example, source: Source, config: DepthLMConfig, album: Album) -> Picture:
-    if example.image is None or example.pixel is None:
-        return Picture(None, "the prediction does not say its picture and pixel")
-    draw = crop_of(example.image, example.pixel, config)
-    return album.of_source(example.image, source, draw)
-
-
-def _place(example: Example) -> str:
-    image = "" if example.image is None else f"{shortened(example.image)}, "
-    return f"{image}record {example.row}, point {example.point}"

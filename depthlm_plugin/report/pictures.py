@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ..config.block import DepthLMConfig
-from ..errors import RecordError
+from ..errors import GeometryError, RecordError
+from ..geometry.camera import Camera
 from ..records import storage
-from ..views.decode import load_rgb
-from ..views.markers import get_marker, parse_color
-from .document import Picture, shortened, visible
-from .sampling import Pointed
+from ..views.decode import image_size, load_rgb
+from ..views.markers import parse_color
+from ..views.view import Mark, View
+from .examples import Row, pixel_of
+from .samples import Point
 from .sources import Source
+from .texts import shortened, visible
 
 MOST_BYTES = 12_000_000  # of all pictures of a report, as they stand in it
-_CROP_WH = 320, 240  # of a sample's picture, pixels
-_SHARE = 0.5  # of the picture's width that a crop shows
+CROP_WH = 320, 240  # of an example's picture, pixels
+_SHARE = 0.5  # of the picture's width that it shows
 _MARK_PX = 15
-_MARK_OUTLINE = (255, 255, 255)
+
+
+class Picture(NamedTuple):
+    """A picture inside the file as a `data:` address, or why there is none."""
+
+    uri: str | None
+    missing: str = ""
 
 
 class Album:
-    """The pictures of a report, up to `MOST_BYTES`.
-
-    Attributes:
-        not_found: What could not be shown, and why, by picture: of each the first message.
-        left_out: Pictures for which there was no room.
-    """
+    """The pictures of a report, up to `MOST_BYTES`."""
 
     def __init__(self) -> None:
-        self.not_found: dict[str, str] = {}
-        self.left_out = 0
+        self.not_found: dict[str, str] = {}  # picture -> the first reason why it is not shown
+        self.left_out = 0  # pictures for which there was no room
         self._bytes = 0
 
-    def embed(self, data: bytes, mime: str) -> Picture:
-        """Return some bytes as a picture."""
-        uri = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    @property
+    def plots(self) -> ModuleType:
+        """What draws plots; matplotlib, which it imports, takes a second."""
+        from . import plots
+
+        return plots
+
+    def embed(self, data: bytes, kind: str) -> Picture:
+        """Return the bytes of a file of an image type (`png`, `svg+xml`, ...) as a picture."""
+        uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         if self._bytes + len(uri) > MOST_BYTES:
             self.left_out += 1
             limit = MOST_BYTES // 1_000_000
@@ -48,99 +60,76 @@ class Album:
         self._bytes += len(uri)
         return Picture(uri)
 
-    def of_source(
-        self, image: str, source: Source, draw: Callable[[Image.Image], bytes]
+    def error_map(self, source: Source, image: str, points: Sequence[Point]) -> Picture:
+        """Return a picture of a run with the errors at its points."""
+
+        def draw(path: str, config: DepthLMConfig) -> bytes:
+            picture = load_rgb(path, image, config.exif_rotation)
+            return bytes(self.plots.error_map_jpeg(picture, points))
+
+        return self._drawn(source, image, draw)
+
+    def crop(self, source: Source, row: Row) -> Picture:
+        """Return the surroundings of a row's point with its mark."""
+        image, pixel = row.get("image"), pixel_of(row)
+        if image is None or pixel is None:
+            return Picture(None, "the prediction does not say its picture and pixel")
+        return self._drawn(source, image, lambda path, config: crop_jpeg(path, pixel, config))
+
+    def _drawn(
+        self, source: Source, image: str, draw: Callable[[str, DepthLMConfig], bytes]
     ) -> Picture:
-        """Return a JPEG that is drawn from a run's picture, or why there is none."""
         try:
-            return self.embed(draw(_load(image, source)), "image/jpeg")
-        except RecordError as error:
-            message = visible(error.message)
+            return self.embed(draw(_find(source, image), source.config or DepthLMConfig()), "jpeg")
+        except (RecordError, GeometryError) as error:
+            message = visible(error.args[-1])
             self.not_found.setdefault(image, message)
             return Picture(None, message)
 
 
-def crop_of(
-    name: str, pixel: tuple[float, float], config: DepthLMConfig
-) -> Callable[[Image.Image], bytes]:
-    """Return what draws the surroundings of a point, with its mark, as JPEG.
+def crop_jpeg(path: str, pixel: tuple[float, float], config: DepthLMConfig) -> bytes:
+    """Return the surroundings of a point (x, y) of a stored picture, `CROP_WH` or less, as JPEG.
 
-    The mark has the shape and colour that the model is shown, with an outline, larger. It raises
-    RecordError for a point outside the picture.
-
-    Args:
-        name: Of the picture.
-        pixel: The point (x, y) in the stored picture.
-        config: Says what marks look like.
-    """
-
-    def draw(picture: Image.Image) -> bytes:
-        x, y = pixel
-        width, height = picture.size
-        if not (0 <= x < width and 0 <= y < height):
-            raise RecordError(
-                "outside the picture",
-                name,
-                f"pixel ({x:g}, {y:g}) is outside the {width}x{height} picture {shortened(name)};"
-                " is it another picture of that name? Check --media-dir",
-            )
-        crop_w = min(max(width * _SHARE, _CROP_WH[0] / 2), width)
-        crop_h = min(crop_w * _CROP_WH[1] / _CROP_WH[0], height)
-        left = min(max(x + 0.5 - crop_w / 2, 0), width - crop_w)
-        top = min(max(y + 0.5 - crop_h / 2, 0), height - crop_h)
-        scale = min(_CROP_WH[0] / crop_w, _CROP_WH[1] / crop_h)
-        size = max(round(crop_w * scale), 1), max(round(crop_h * scale), 1)
-        box = (left, top, left + crop_w, top + crop_h)
-        small = picture.resize(size, Image.Resampling.BICUBIC, box=box)
-        place = (x + 0.5 - left) * scale - 0.5, (y + 0.5 - top) * scale - 0.5
-        return _jpeg(_marked(small, place, config))
-
-    return draw
-
-
-def map_of(pointed: Pointed) -> Callable[[Image.Image], bytes]:
-    """Return what draws the errors at a picture's points, as JPEG."""
-    from .plots import error_map_jpeg  # matplotlib takes a second
-
-    return lambda picture: error_map_jpeg(picture, pointed.points)
-
-
-def _marked(image: Image.Image, place: tuple[float, float], config: DepthLMConfig) -> Image.Image:
-    kind = config.marker if config.mark_kind == "numbered" else config.mark_kind
-    color = parse_color(config.marker_color)
-    marker = get_marker(kind, _MARK_PX, color=color, outline=_MARK_OUTLINE)
-    # Room for a mark at the border: drawn on a larger canvas, then cut off.
-    margin = marker.margin_px + 1
-    width, height = image.size
-    pixels = np.zeros((height + 2 * margin, width + 2 * margin, 3), dtype=np.uint8)
-    pixels[margin:-margin, margin:-margin] = np.asarray(image)
-    x, y = (min(max(round(c), 0), n - 1) for c, n in zip(place, image.size, strict=True))
-    marker.draw(pixels, x + margin, y + margin)
-    return Image.fromarray(pixels[margin:-margin, margin:-margin].copy())
-
-
-def _load(image: str, source: Source) -> Image.Image:
-    """Return the stored picture, whose pixels the rows are about, of the first folder that has it.
+    The mark has the shape and colour that the model was shown, larger and with an outline. It is
+    whole: beside the picture's border there is as much black as it needs.
 
     Raises:
-        RecordError: When none has it, or it cannot be decoded.
+        RecordError: When the picture cannot be read, or the point is outside of it.
     """
-    rule = "refuse" if source.config is None else source.config.exif_rotation
+    size_wh = image_size(path, path, config.exif_rotation)
+    point, size = np.array(pixel), np.array(size_wh)
+    if (point < 0).any() or (point >= size).any():
+        raise RecordError(
+            "outside the picture",
+            path,
+            "pixel ({:g}, {:g}) is outside the {}x{} picture ".format(*pixel, *size_wh)
+            + f"{shortened(path)}; is it another picture of that name? Check --media-dir",
+        )
+    scale = CROP_WH[0] / min(max(size[0] * _SHARE, CROP_WH[0] / 2), size[0])
+    at, whole = np.rint((point + 0.5) * scale - 0.5), np.floor(size * scale)
+    room = _MARK_PX + 1  # with the outline
+    crop = np.clip(whole, 2 * room + 1, CROP_WH)
+    corner = np.clip(at - crop // 2, 0, np.maximum(whole - crop, 0))
+    corner = np.clip(corner, at + room + 1 - crop, at - room)
+    left, top, width, height, x, y = map(int, (*corner, *crop, *(at - corner)))
+    mark = Mark(config.marker, _MARK_PX, x, y, parse_color(config.marker_color), (255, 255, 255))
+    camera = Camera(1.0, 1.0, 0.0, 0.0, size_wh)  # so that the view's focal length is its scale
+    rule = config.exif_rotation
+    view = View(path, camera, scale, left, top, (width, height), (mark,), rule, "reference")
+    file = BytesIO()
+    view.render(path).save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def _find(source: Source, image: str) -> str:
+    """Return where a picture is, in the first folder that has it; RecordError where none has."""
     for folder in source.media_dirs:
         try:
             path = storage.join(folder, image)
         except ValueError as error:
             raise RecordError("missing image", image, str(error)) from error
         if storage.is_file(path):
-            return load_rgb(path, image, rule)
-    raise RecordError(
-        "missing image",
-        image,
-        f"picture {shortened(image)} not found in {', '.join(source.media_dirs)}; give --media-dir",
-    )
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    file = BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return file.getvalue()
+            return path
+    folders = ", ".join(source.media_dirs)
+    message = f"picture {shortened(image)} not found in {folders}; give --media-dir"
+    raise RecordError("missing image", image, message)

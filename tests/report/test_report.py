@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from depthlm_plugin.commands.report import run
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError, DepthLMError
-from depthlm_plugin.report import document, gathering, pictures, sampling
-from depthlm_plugin.report.examples import question_of
-from depthlm_plugin.report.markdown import to_markdown
+from depthlm_plugin.report import pictures
+from depthlm_plugin.report.examples import LONGEST_TEXT, question_of
+from depthlm_plugin.report.gather import UNREAD
+from depthlm_plugin.report.texts import markdown_line
 from depthlm_plugin.scoring.published import PUBLISHED, SETS
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -192,6 +193,23 @@ def test_by_distance_edges_and_readings(report, write):
     assert page.table("read as").keys() == {"distance", "z"}
 
 
+def test_answers_that_repeat_are_said_with_their_last_digits(report, write):
+    texts = ["2.00", "2.00", "2.00", "2.53"]
+    _, page, _, _ = report(write([row(n, 2.01, text) for n, text in enumerate(texts)]))
+    common = next(table for table in page.tables if table[0][1] == "different answers")
+    assert common[1] == ["run", "2", "2 (75.0%), 2.53 (25.0%)", "1.000"]
+    digits = page.table("digit of hundredths")
+    assert (digits["run"]["0"], digits["run"]["3"], digits["run"]["1"]) == ("75.0", "25.0", "0.0")
+    assert digits["its truth"]["1"] == "100.0"
+
+
+def test_answers_far_from_the_truth_are_counted_beside_the_plot(report, write):
+    rows = [row(n, 2.0, text) for n, text in enumerate(["2", "0.9", "4.1", "500", "far"])]
+    _, page, _, _ = report(write(rows))
+    assert "all 4 answers that could be read; 3 beyond the plot are triangles" in page.text
+    assert "triangles at its edge; 1 could not be read. The band is delta1." in page.text
+
+
 def test_published_rows_are_the_published_ones(report, write):
     rows = [one for name in SETS for one in noisy(8, name)]
     _, page, _, _ = report(write(rows, results=bench(dict.fromkeys(SETS, 8))))
@@ -302,8 +320,8 @@ def test_long_and_unwritable_texts(report, write):
     _, page, said, _ = report(write(rows), samples=10)
     said = "".join(page.said)
     assert "x... (100000 characters)" in said
-    assert max(map(len, re.findall("x+", said))) == sampling.LONGEST_TEXT
-    for shown in ("\\x00\\x1b[m\\u202e abc", "\\ud800 2 3", "a\\x0d\nb 2 3"):
+    assert max(map(len, re.findall("x+", said))) == LONGEST_TEXT
+    for shown in ("\\x00\\x1b[m\\u202e abc", "\\ud800 2 3", "a\\r\nb 2 3"):
         assert shown in said
     assert page.table("metric")["not read, share"]["run"].startswith("1.000")
     assert "No answer could be read: no plot." in page.text
@@ -313,7 +331,7 @@ def test_unread_answers_are_counted_and_shown_as_they_are(report, write):
     rows = [row(n, 2.0, "far away") for n in range(5)] + [row(9, 2.0, "\n  1 or 2")]
     _, page, _, _ = report(write([*rows, row(10, 2.0, "2")]), samples=0)
     assert "6 of 7 answers could not be read (5 no number, 1 several numbers)" in page.text
-    assert "".join(page.said).count("far away") == gathering.UNREAD
+    assert "".join(page.said).count("far away") == UNREAD
     assert "\n  1 or 2" in "".join(page.said)
 
 
@@ -336,22 +354,31 @@ def test_pixels_that_cannot_be_shown(report, write, pixel):
     assert "is outside the 120x90 picture" in page.text or "does not say its pict" in page.text
 
 
-def test_the_mark_is_where_the_pixel_is(write):
-    config = DepthLMConfig(marker="dot", marker_color="red")
-    for x, y in [(10, 5), (60, 45), (0, 0), (119, 89)]:
-        image = Image.new("RGB", (120, 90))
-        drawn = np.asarray(Image.open(BytesIO(pictures.crop_of("a", (x, y), config)(image))), int)
-        red = (drawn[..., 0] > 150) & (drawn[..., 1] < 100)
-        # Half of the picture (or 160 px), cut so that it stays inside, on 320 px.
-        crop_w, crop_h = 120, 90
-        wanted = (x + 0.5) * 320 / crop_w, (y + 0.5) * 240 / crop_h
-        rows, columns = np.nonzero(red)
-        inside = 30 < wanted[0] < 290 and 30 < wanted[1] < 210
-        if inside:
-            assert abs(columns.mean() - wanted[0]) < 2
-            assert abs(rows.mean() - wanted[1]) < 2
-        else:
-            assert np.hypot(columns - wanted[0], rows - wanted[1]).min() < 3
+@pytest.mark.parametrize("size_wh", [(120, 90), (1400, 300), (70, 2000), (900, 4)])
+def test_the_mark_is_where_the_pixel_is(tmp_path, size_wh):
+    config = DepthLMConfig(marker="ring", marker_color="red")
+    width, height = size_wh
+    scale = 320 / min(max(width / 2, 160), width)  # half of the picture, or 160 px, is shown
+    for x, y in [(10, 2), (60, 45), (0, 0), (width - 1, height - 1)]:
+        if y >= height:
+            continue
+        image = Image.new("RGB", size_wh, "gray")
+        box = x - 3, y - 3, x + 3, y + 3  # blue around the point, as far as there is a picture
+        ImageDraw.Draw(image).rectangle(box, fill="blue")
+        image.save(tmp_path / "a.png")
+        data = pictures.crop_jpeg(str(tmp_path / "a.png"), (x, y), config)
+        drawn = np.asarray(Image.open(BytesIO(data)), int)
+        assert drawn.shape[0] <= 240
+        assert drawn.shape[1] <= 320
+        middles = []
+        for color in (0, 2):
+            others = np.delete(drawn, color, axis=2).max(axis=2)
+            middles.append(np.argwhere(drawn[..., color] - others > 50).mean(axis=0)[::-1])
+        seen = [(max(at - 3, 0), min(at + 3, n - 1)) for at, n in zip((x, y), size_wh, strict=True)]
+        off = [scale * (at - sum(ends) / 2) for at, ends in zip((x, y), seen, strict=True)]
+        assert middles[0] == pytest.approx(middles[1] + off, abs=2)
+        black = (drawn.max(axis=2) < 40).mean()
+        assert black < (0.2 if min(size_wh) > 60 else 1)
 
 
 def test_a_report_has_a_largest_size(report, write, monkeypatch):
@@ -406,10 +433,9 @@ def test_markdown_has_the_tables_and_says_what_it_lacks(report, write, monkeypat
 
 
 @given(st.text(alphabet="|\\`*_<>#&[]~a \n"))
-def test_no_cell_breaks_a_markdown_table(cell):
-    table = document.Table(("a", "b"), ((cell, "x"),))
-    text = to_markdown(document.Document("t", (table,), (), ""))
-    line = next(line for line in text.splitlines() if line.endswith("| x |"))
+def test_no_text_breaks_a_markdown_table(text):
+    line = f"| {markdown_line(text)} | x |"
+    assert len(line.splitlines()) == 1
     bars = re.sub(r"\\.", "", line)  # a backslash takes the next character's meaning
     assert bars.count("|") == 3
     assert not re.search(r"[`*_<>#&\[\]~]", bars)
@@ -474,45 +500,6 @@ def test_questions_say_what_is_known():
     assert question_of("depth", "no/such.yaml", config) == (
         "depth, template no/such.yaml (which is elsewhere)"
     )
-
-
-def test_the_worst_are_the_worst():
-    worst = sampling.Worst(3)
-    errors = [1.5, 9.0, 2.0, 9.0, 1.1, 4.0]
-    for number, error in enumerate(errors):
-        worst.add(error, row(number, 1.0, "1"))
-    assert [example.row for example in worst.examples] == ["1", "3", "5"]
-
-
-def test_the_random_sample_is_fair():
-    counts = Counter()
-    for seed in range(600):
-        reservoir = sampling.Reservoir(3, random.Random(seed))
-        for number in range(12):
-            place = reservoir.place()
-            if place is not None:
-                reservoir.put(place, number)
-        assert len(set(reservoir.items)) == 3
-        counts.update(reservoir.items)
-    # 150 of each are expected, with a standard deviation of 10.6.
-    assert min(counts[number] for number in range(12)) > 100
-    assert max(counts.values()) < 200
-
-
-@given(st.randoms(use_true_random=False))
-def test_sampled_pictures_have_all_their_points_in_any_order(rng):
-    rows = [row(n, 2.0, "2", image=f"{n % 150}.png", value=2.0) for n in range(450)]
-    first, second = sampling.Pictures(), sampling.Pictures()
-    for one in rows:
-        first.add(one)
-    rng.shuffle(rows)
-    for one in rows:
-        second.add(one)
-    assert len(first) == sampling.Pictures.MOST
-    assert not first.all_seen
-    chosen = first.most_points(100, 1)
-    assert [len(one.points) for one in chosen] == [3] * sampling.Pictures.MOST
-    assert [one.image for one in chosen] == [one.image for one in second.most_points(100, 1)]
 
 
 @pytest.mark.slow
