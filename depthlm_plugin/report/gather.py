@@ -39,8 +39,8 @@ class AnswerSamples:
         self.unread: list[tuple[str, str]] = []  # the first of each reason: where, text
         self.reasons: Counter[str] = Counter()  # why answers could not be read
         asked = TASKS[key[1]]  # of tasks other than metres at a point the rest stays empty
-        shape = asked.values, asked.unit, asked.points, asked.images
-        self.has_pictures = shape == (("value",), "m", 1, 1)
+        about_metres = asked.kind.quantity is not None and asked.unit == "m"
+        self.has_pictures = about_metres and (asked.points, asked.images) == (1, 1)
         self.scattered: Reservoir[tuple[float, float]] = Reservoir(SCATTERED, rng)  # truth, answer
         self.random: Reservoir[Row] = Reservoir(samples, rng)  # of all answers
         self.worst: Highest[Row] = Highest(samples)  # of those that could be read
