@@ -13,7 +13,7 @@ from ..config.block import DepthLMConfig
 from ..curate.pipeline.curation import Settings, curate
 from ..curate.pipeline.labelling import Job
 from ..curate.pipeline.output import Output
-from ..curate.registry import DATASETS, make_reader, options_of, reader_class
+from ..curate.registry import dataset_name, dataset_names, make_reader, reader_class
 from ..errors import ConfigError
 
 _MOST_WORKERS = 32
@@ -39,11 +39,12 @@ def run(args: argparse.Namespace) -> int:
         options=_options(args.option),
     )
     several = len(reader.SPLITS) > 1
-    name = args.name or (f"{args.dataset}_{reader.split}" if several else args.dataset)
+    dataset = dataset_name(args.dataset)
+    name = args.name or (f"{dataset}_{reader.split}" if several else dataset)
     output = Output(out, name)
     job = Job(
         reader,
-        args.dataset,
+        dataset,
         name,
         output.folder,
         args.points,
@@ -95,13 +96,13 @@ def _options(given: list[str]) -> dict[str, str]:
 
 
 def _list() -> None:
-    for dataset in sorted(DATASETS):
+    for dataset in dataset_names():
         reader = reader_class(dataset)
         title, facts = reader.card()
         print(f"{dataset:12s}  {title}")
         for key, text in facts.items():
             print(f"{'':12s}    {key}: {text}")
-        for what, names in (("splits", reader.SPLITS), ("options", options_of(reader))):
+        for what, names in (("splits", reader.SPLITS), ("options", reader.options())):
             if names:
                 print(f"{'':12s}    {what}: {', '.join(names)}")
 

@@ -68,6 +68,8 @@ class Argoverse2(Reader):
     cameras: str = "ring"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         note="Their script took the first two logs that it found, resized pictures to a focal"

@@ -17,9 +17,10 @@ import numpy as np
 from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.camera import Camera, Floats
 from ...geometry.rigid import inverse, motion, moved
+from ..formats.files import read_mask
 from ..formats.lidar import off_vehicle, seen_points
 from ..frames import Frame, Item
-from ..reading import Official, Reader, missing, read_mask
+from ..reading import Official, Reader, missing
 
 _SPLIT_KEYS = {"train": "0", "val": "1"}
 _LIDAR = "LIDAR"
@@ -70,6 +71,8 @@ class Ddad(Reader):
     masks: str | None = None
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         note="Of points on one pixel theirs took the last, not the nearest; pixels were cut off,"

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...errors import RecordError
 from ...geometry.camera import Camera
+from ..formats.files import read_npy
 from ..frames import Frame, Item
-from ..reading import Reader, chosen, chosen_kind, missing, read_npy
+from ..reading import Reader, chosen, chosen_kind, missing
 
 _PLACES = ("indoors", "outdoor")
 _SIZE_WH = 1024, 768
@@ -45,6 +46,7 @@ class Diode(Reader):
     place: str = "both"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
+    STORED_DEPTH: ClassVar[str] = "z unless told, m"
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures of `<split>/<place>/scene_*/scan_*/`, in name order."""

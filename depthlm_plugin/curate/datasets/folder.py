@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.camera import Camera, Floats
 from ...views.decode import image_size
+from ..formats.files import read_depth_png
 from ..formats.folder_camera import check_scale, find_camera, given_camera, read_pose
 from ..formats.pairing import find_pattern, pairs
 from ..frames import Frame, Item, same_field
-from ..reading import Reader, chosen_kind, missing, read_depth_png
+from ..reading import Reader, chosen_kind, missing
 
 _PICTURES = ("rgb", "color", "image", "images")
 _DEPTHS = ("depth", "depths")
@@ -79,6 +81,9 @@ class RgbdFolder(Reader):
     pose: str | None = None
     depth_intrinsics: str | None = None
     scene_stars: int | None = None
+
+    STORED_DEPTH: ClassVar[str] = "stated by you"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures that have a depth image, and those that have none, to be counted."""

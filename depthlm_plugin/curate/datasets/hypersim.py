@@ -63,6 +63,8 @@ class Hypersim(Reader):
     splits: str = "metadata_images_split_scene_v1.csv"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
+    STORED_DEPTH: ClassVar[str] = "distance, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures by scene, camera and number."""

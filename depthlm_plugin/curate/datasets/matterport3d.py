@@ -17,8 +17,9 @@ from ...errors import DepthLMError, RecordError
 from ...geometry.camera import Camera, Floats
 from ...geometry.rigid import FLIP_YZ
 from ...views.decode import image_size
+from ..formats.files import read_depth_png
 from ..frames import Frame, Item
-from ..reading import Official, Reader, missing, read_depth_png
+from ..reading import Official, Reader, missing
 
 _CAMERAS, _PICTURES, _DEPTHS = (
     f"undistorted_{what}" for what in ("camera_parameters", "color_images", "depth_images")
@@ -59,6 +60,8 @@ class Matterport3d(Reader):
     houses: str | None = None
 
     SPLITS: ClassVar[tuple[str, ...]] = ("all", "train", "val", "test")
+    STORED_DEPTH: ClassVar[str] = "z, 1/4000 m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         "all",

@@ -76,6 +76,8 @@ class NuScenes(Reader):
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("mini", "train")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         note="Of mini, the last 5 % of the samples (21 of 404: 126 pictures), in the order of"

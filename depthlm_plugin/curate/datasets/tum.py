@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from ...errors import DepthLMError, RecordError
 from ...geometry.camera import Camera, Floats
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
+from ..formats.files import read_depth_png
 from ..frames import Frame, Item
-from ..reading import Reader, missing, read_depth_png
+from ..reading import Reader, missing
 
 _UNITS = 5000.0  # of the depth images, a metre
 _UNIT = 1e-2  # by which the norm of a quaternion may differ from 1
@@ -63,6 +65,9 @@ class TumRgbd(Reader):
     Split: none; use `depthlm split`. Scenes are sequences; many of one Freiburg number were
     recorded in the same hall or office.
     """
+
+    STORED_DEPTH: ClassVar[str] = "z, 1/5000 m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
 
     def items(self) -> Iterator[Item]:
         """Yield the frames as `<sequence>/<time of the picture>`, sequences in name order."""

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,9 +74,9 @@ def test_card(room, tmp_path, capsys):
     assert str(tmp_path) not in card
 
 
-def test_workers_and_parts_change_no_byte(room, tmp_path, capsys):
+def test_workers_and_chunks_change_no_byte(room, tmp_path, capsys):
     root, _ = room
-    killed.run(root, tmp_path / "parts")  # two frames a part
+    killed.run(root, tmp_path / "parts")  # two frames a chunk
     options = [*FOLDER, "--points", 20, "--name", "room"]
     for workers in (1, 2):
         curate(capsys, "folder", root, tmp_path / str(workers), *options, "--workers", workers)
@@ -116,7 +115,7 @@ def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, t
     out = tmp_path / "out"
     out.mkdir()
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(Path(killed.__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     result = subprocess.run(
         [sys.executable, "-W", "error", killed.__file__, str(root), str(out)],
         env=environment, capture_output=True, text=True, timeout=300, check=False,
@@ -206,14 +205,14 @@ def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
     out = tmp_path / "out"
     (out / "room").mkdir(parents=True)
     job, output = killed.job_of(root, out)
-    with output.parts.opened():
-        tally, _ = job.label(items := list(job.reader.items())[:3])
-        output.parts.write(0, items, tally, [])
+    with output.chunks.opened():
+        counts, _ = job.label(items := list(job.reader.items())[:3])
+        output.chunks.write(0, items, counts, [])
         with pytest.raises(DepthLMError, match="raw data has changed since"):
-            output.parts.read_tally(0, items[:2])
+            output.chunks.read_counts(0, items[:2])
         with (
             pytest.raises(DepthLMError, match="being written by another process"),
-            output.parts.opened(),
+            output.chunks.opened(),
         ):
             pass
 

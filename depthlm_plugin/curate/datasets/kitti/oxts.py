@@ -11,7 +11,7 @@ import numpy as np
 from ....errors import RecordError
 from ....geometry.camera import Floats
 from ....geometry.rigid import inverse
-from ...reading import read_numbers
+from ...formats.files import read_numbers
 
 _EARTH_M = 6378137.0  # its radius
 _PACKET = 30  # numbers of a packet

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ....errors import RecordError
 from ....geometry.camera import Floats
-from ...reading import encode_png, read_depth_png
+from ...formats.files import encode_png, read_depth_png
 from .depth_stream import SHAPE_HW, open_depth
 from .scene import CAPTURES
 from .video import open_video
