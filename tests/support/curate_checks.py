@@ -14,7 +14,7 @@ FOLDER = ["--option", "depth_scale=1000", "--option", "depth_kind=z"]
 
 def curate(capsys, dataset, root, out, *options, status=0):
     """Run the command; return its printed JSON (or None) and what it said."""
-    found = main(["curate", dataset, "--root", str(root), "--out", str(out), *map(str, options)])
+    found = main(["curate", str(dataset), "--root", str(root), "--out", str(out), *map(str, options)])
     printed = capsys.readouterr()
     assert found == status, printed.err
     return (json.loads(printed.out) if printed.out else None), printed.err
