@@ -76,8 +76,8 @@ def source_digest(reader: type[Reader]) -> str | None:
     file = Path(getfile(reader))
     files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     digest = hashlib.blake2b(digest_size=8)
-    for one in files:
-        digest.update(one.read_bytes())
+    for module in files:
+        digest.update(module.read_bytes())
     return digest.hexdigest()
 
 

@@ -34,11 +34,18 @@ _Json = Mapping[str, Any]
 
 
 class _Shot(NamedTuple):
-    """A picture or a sweep, in a form that travels to worker processes."""
+    """A picture or a sweep, in a form that travels to worker processes.
 
-    file: str  # relative to the root
+    Attributes:
+        file: Path relative to the root.
+        time_us: Microseconds since 1970.
+        rotation_wxyz: Quaternion of the sensor's pose in the world at that time.
+        translation_m: Translation of that pose, metres.
+    """
+
+    file: str
     time_us: int
-    rotation_wxyz: tuple[float, ...]  # to the world, at its time
+    rotation_wxyz: tuple[float, ...]
     translation_m: tuple[float, ...]
 
 
@@ -196,10 +203,12 @@ def _cameras(path: Path) -> Mapping[str, tuple[float, ...]]:
     calibration = _json(path)
     pairs = zip(calibration["names"], calibration["intrinsics"], strict=True)
     cameras = {}
-    for name, one in pairs:
-        if abs(one.get("skew", 0)) > 1e-6:
-            raise DepthLMError(f"{path}: {name} has a skew of {one['skew']} px; expected none")
-        cameras[name] = _numbers(one, "fx", "fy", "cx", "cy")
+    for name, intrinsics in pairs:
+        if abs(intrinsics.get("skew", 0)) > 1e-6:
+            raise DepthLMError(
+                f"{path}: {name} has a skew of {intrinsics['skew']} px; expected none"
+            )
+        cameras[name] = _numbers(intrinsics, "fx", "fy", "cx", "cy")
     return cameras
 
 

@@ -52,13 +52,13 @@ class Diode(Reader):
         """Yield the pictures of `<split>/<place>/scene_*/scan_*/`, in name order."""
         chosen_kind(self.depth_kind)
         place = chosen("place", self.place, (*_PLACES, "both"))
-        places = [one for one in _PLACES if place in (one, "both")]
+        places = [kind for kind in _PLACES if place in (kind, "both")]
         base = self.root / str(self.split)
-        if not any((base / one).is_dir() for one in places):
-            looked_for = " or ".join(f"{self.split}/{one}/" for one in places)
+        if not any((base / kind).is_dir() for kind in places):
+            looked_for = " or ".join(f"{self.split}/{kind}/" for kind in places)
             raise missing(self.root, "DIODE", looked_for)
-        for one in places:
-            for path in sorted((base / one).glob("scene_*/scan_*/*.png")):
+        for kind in places:
+            for path in sorted((base / kind).glob("scene_*/scan_*/*.png")):
                 yield Item(path.relative_to(base).with_suffix("").as_posix())
 
     def load(self, item: Item) -> Frame:

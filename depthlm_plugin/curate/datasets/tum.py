@@ -80,7 +80,7 @@ class TumRgbd(Reader):
             raise missing(self.root, "TUM RGB-D", "rgbd_dataset_freiburg*/ with rgb.txt, depth.txt")
         for folder in folders:
             name = folder.resolve().name
-            absent = [one for one in ("rgb.txt", "depth.txt") if not (folder / one).is_file()]
+            absent = [file for file in ("rgb.txt", "depth.txt") if not (folder / file).is_file()]
             if absent:
                 yield Item(name, f"{folder / absent[0]} does not exist; is the download complete?")
                 continue
@@ -106,8 +106,8 @@ class TumRgbd(Reader):
                 where,
                 f"{folder / depth} is {raw.shape[1]}x{raw.shape[0]}, expected 640x480",
             )
-        found = _NAME.match(name)
-        assert found is not None
+        recording = _NAME.match(name)
+        assert recording is not None
         try:
             pose = _pose_at(_trajectory(str(folder / "groundtruth.txt")), time)
         except ValueError as error:
@@ -119,11 +119,11 @@ class TumRgbd(Reader):
             ) from error
         return Frame(
             folder / picture,
-            _CAMERAS[found[1]],
+            _CAMERAS[recording[1]],
             "z",
             depth_m=np.where(raw > 0, raw / _UNITS, np.nan),
             scene=name,
-            camera_name=f"freiburg{found[1]}",
+            camera_name=f"freiburg{recording[1]}",
             timestamp=time,
             pose=pose,
         )

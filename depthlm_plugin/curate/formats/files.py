@@ -101,6 +101,12 @@ def read_npy(path: Path, shape: tuple[int, ...], where: str) -> NDArray[Any]:
 def read_numbers(path: Path, count: int, where: str, what: str) -> list[float]:
     """Return the numbers of a text file, separated by commas or white space.
 
+    Args:
+        path: The file.
+        count: How many there must be.
+        where: What to name in errors.
+        what: What they are, for errors.
+
     Raises:
         RecordError: `missing file`, or `bad file` for another count or what is no number.
     """

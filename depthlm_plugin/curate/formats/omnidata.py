@@ -91,7 +91,7 @@ class Omnidata(Reader):
             return folder / f"{view}_domain_{name or domain}{suffix}"
 
         image = place("rgb")
-        infos = [place(one, ".json", name) for one in _INFO_FOLDERS for name in _INFO_NAMES]
+        infos = [place(of, ".json", name) for of in _INFO_FOLDERS for name in _INFO_NAMES]
         info = _read_info(infos, where)
         camera = _camera(info, image_size(str(image), where), where)
         raw = _read_depth(place(f"depth_{self.depth}"), camera, where)
@@ -114,7 +114,7 @@ class Omnidata(Reader):
                 f"{100 * good.mean():.0f} % of its pixels have a depth, expected"
                 f" {100 * self.MIN_VALID:.0f} % or more; the view is of a hole in the scan",
             )
-        other = next(one for one in _KINDS if one != self.depth)
+        other = next(kind for kind in _KINDS if kind != self.depth)
         if place(f"depth_{other}").is_file():
             both = {self.depth: raw, other: _read_depth(place(f"depth_{other}"), camera, where)}
             _check_focal(both["zbuffer"], both["euclidean"], camera, where)

@@ -115,14 +115,14 @@ def _frame_folders(base: Path) -> Iterator[Path]:
 
 def _only(folder: Path, suffix: str, where: str) -> Path:
     """Return the one file of a frame's folder; those of picture and depth have other names."""
-    found = sorted(folder.glob(f"*{suffix}"))
-    if len(found) != 1:
+    files = sorted(folder.glob(f"*{suffix}"))
+    if len(files) != 1:
         raise RecordError(
             "missing file",
             where,
-            f"{folder} holds {len(found)} {suffix} files, expected one; is the download complete?",
+            f"{folder} holds {len(files)} {suffix} files, expected one; is the download complete?",
         )
-    return found[0]
+    return files[0]
 
 
 def _listed(path: Path, key: str) -> set[str]:
@@ -130,8 +130,8 @@ def _listed(path: Path, key: str) -> set[str]:
     names = set()
     for cell in np.ravel(read_mat(path, key)):
         text = str(np.ravel(cell)[0])
-        _, found, name = text.partition("SUNRGBD/")
-        if not found:
+        _, separator, name = text.partition("SUNRGBD/")
+        if not separator:
             raise DepthLMError(f"{path}: {key} names {text!r}; expected a path with SUNRGBD/ in it")
         names.add(name.strip("/"))
     return names

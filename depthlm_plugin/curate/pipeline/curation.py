@@ -56,10 +56,10 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
     Killed at any moment and started again, it ends with the bytes of an uninterrupted run.
 
     Args:
-        job: What to read and how to label it.
-        output: Where to write.
-        limit: So many frames, in the order of the dataset; None: all.
-        settings: How to run.
+        job: What is read, and how it is labelled.
+        output: Where it is written.
+        limit: How many frames are read, in the order of the dataset; None: all.
+        settings: How it runs.
 
     Returns:
         The counts of frames, records and points, and of frames left out, by reason.

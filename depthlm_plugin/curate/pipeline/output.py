@@ -33,7 +33,7 @@ _INFO = "dataset_info.json"
 
 @dataclass(frozen=True)
 class Output:
-    """The places of one curation.
+    """Where one curation writes.
 
     Attributes:
         out: Folder for several curations, LLaMA-Factory's `dataset_dir`.
@@ -54,17 +54,17 @@ class Output:
 
     @property
     def records(self) -> Path:
-        """The records file, there when all is finished."""
+        """The records file, which is there when all is finished."""
         return self.out / f"{self.name}.jsonl"
 
     @property
     def card(self) -> Path:
-        """The data card."""
+        """The file of the data card."""
         return self.folder / "README.md"
 
     @property
     def sheet(self) -> Path:
-        """The contact sheet."""
+        """The file of the contact sheet."""
         return self.folder / "sheet.png"
 
     @property
@@ -147,7 +147,11 @@ class Output:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def register(self, depth_kind: str | None) -> None:
-        """Add the records to `dataset_info.json`; what a user added to the entry stays."""
+        """Add the records to `dataset_info.json`; what a user added to the entry stays.
+
+        Args:
+            depth_kind: What the labels are; None: each record says it.
+        """
         with _locked(self.out):
             for path in self.out.iterdir():
                 if is_leftover(path):

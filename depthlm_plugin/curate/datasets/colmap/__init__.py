@@ -135,8 +135,8 @@ class ColmapModel(Reader):
         return _MODELS if self.model is None else (self.model,)
 
     def _files(self) -> ModelFiles | None:
-        found = (find_model(self.root / model) for model in self._models())
-        return next((files for files in found if files is not None), None)
+        candidates = (find_model(self.root / model) for model in self._models())
+        return next((files for files in candidates if files is not None), None)
 
     def _check(self) -> None:
         if self.scale is None or not 0 < self.scale < math.inf:

@@ -88,8 +88,8 @@ class DepthVLMFiles(Reader):
         where, text = _rows(file)[row]
         raw = parse_row(text, where) if isinstance(text, str) else text
         kind = self._kind(raw, file, where)
-        own = os.path.dirname(file)
-        image = self._found(raw, "image", (self.media_dir, self.depth_dir), own, where)
+        beside = os.path.dirname(file)
+        image = self._file(raw, "image", (self.media_dir, self.depth_dir), beside, where)
         camera, assumed = camera_of_record(raw, where)
         check_size(image_size(str(image), where), camera, str(image), where)
         depth_wh = size_of(raw, "original_depth_size", where)
@@ -114,8 +114,8 @@ class DepthVLMFiles(Reader):
             pixels, points_m, dropped = labelled_points(raw, camera.size_wh, depth_wh, where)
         else:
             folders = (self.depth_dir, self.media_dir)
-            depth = self._found(raw, "depth_path", folders, own, where)
-            masks = [self._found(raw, key, folders, own, where) for key in _MASKS if raw.get(key)]
+            depth = self._file(raw, "depth_path", folders, beside, where)
+            masks = [self._file(raw, key, folders, beside, where) for key in _MASKS if raw.get(key)]
             depth_m = depth_map(raw, depth, masks, depth_wh, where)
         scene = raw.get("scene", raw.get("scene_id"))
         return Frame(
@@ -154,12 +154,12 @@ class DepthVLMFiles(Reader):
             )
         return _KINDS[stated]
 
-    def _found(
+    def _file(
         self,
         raw: Mapping[str, Any],
         key: str,
         folders: tuple[str | None, ...],
-        own: str,
+        beside: str,
         where: str,
     ) -> Path:
         """Return the file that a record names, below the first folder that is given."""
@@ -168,7 +168,7 @@ class DepthVLMFiles(Reader):
             raise RecordError(
                 "malformed record", where, f"key {key!r} must hold a path, found {name!r}"
             )
-        start = next((self.root / folder for folder in folders if folder is not None), Path(own))
+        start = next((self.root / folder for folder in folders if folder is not None), Path(beside))
         path = Path(os.path.normpath(start / name.lstrip("/")))
         if not path.is_relative_to(os.path.normpath(self.root)):
             raise RecordError("file outside its root", where, f"{path} is not below {self.root}")

@@ -114,15 +114,15 @@ class HuggingFaceDataset(Reader):
             return tables
         if not any(splits):
             splits = ["train"] * len(tables)
-        found = [table for table, split in zip(tables, splits, strict=True) if split == self.split]
-        if not found:
+        kept = [table for table, split in zip(tables, splits, strict=True) if split == self.split]
+        if not kept:
             counts = Counter(split or "no split" for split in splits)
             there = ", ".join(f"{count} of {split}" for split, count in counts.items())
             raise DepthLMError(
                 f"{self.root} has no table of the split {self.split}; by their names there are"
                 f" {there}; choose another --split, or all"
             )
-        return found
+        return kept
 
     def _look_at(self, item: Item) -> None:
         """Ask for options that are missing before a long run rather than after it."""
@@ -172,7 +172,7 @@ class HuggingFaceDataset(Reader):
 
     @property
     def _literal(self) -> list[float] | None:
-        """The intrinsics that are given as numbers."""
+        """The fx, fy, cx, cy that `intrinsics` gives as numbers; None where it names a column."""
         if self.intrinsics is None or "," not in self.intrinsics:
             return None
         try:

@@ -115,8 +115,8 @@ class ScanNetPP(Reader):
         if pictures:
             # A part of them may have been extracted, but never more than there are.
             count = max(numbers[-1], *pictures) + 1
-            if found := disagreement(f"{folder / 'rgb'}/", count, numbers[-1] + 1):
-                problem = "frame counts differ", found
+            if difference := disagreement(f"{folder / 'rgb'}/", count, numbers[-1] + 1):
+                problem = "frame counts differ", difference
         for number in numbers:
             if number % self.every == 0 and (number in pictures or not pictures):
                 yield Item(f"{scene}/frame_{number:06d}", problem)

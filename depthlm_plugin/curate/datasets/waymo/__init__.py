@@ -171,11 +171,11 @@ def _astray_px(
     """Return how far, in the median, points fall from their published pixels; 0 without any.
 
     Args:
-        points_m: Points (N, 3) in the vehicle's frame at the time of its pose, metres.
+        points_m: Points (N, 3) in the vehicle's frame at the time of the picture's pose, metres.
         pixels: Their published pixels (N, 2).
-        camera: The camera.
-        mount: Camera to vehicle (4, 4).
-        shot: Its picture's row.
+        camera: The camera, with its lens.
+        mount: Its pose on the vehicle (4, 4).
+        shot: The picture's row.
         calibration: The camera's row.
     """
     if not len(pixels):
