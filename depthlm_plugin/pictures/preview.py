@@ -36,22 +36,23 @@ def draw_sheet(
         planner: Decides the sample of a record.
         rows: The records.
         chosen: Their numbers, one for each tile.
-        show_refused: Whether a record that no sample can be made of gets a tile that says why.
+        show_refused: Whether a record that no sample can be made or drawn of gets a tile that says
+            why.
 
     Raises:
-        RecordError: For such a record, unless those are shown.
+        DepthLMError: For such a record, unless those are shown.
     """
     tiles: list[Tile] = []
     shown: list[dict[str, Any]] = []
     for row in chosen:
         try:
             sample = _sample(planner, rows, row)
-        except RecordError as error:
+            picture, size_wh = _picture(sample)
+        except DepthLMError as error:
             if not show_refused:
                 raise
             tiles.append(_refused(row, error))
             continue
-        picture, size_wh = _picture(sample)
         left, top = _SHEET.corner(len(tiles))
         tiles.append(Tile(picture, _caption(sample)))
         shown.append(_described(sample) | {"box": [left, top, left + size_wh[0], top + size_wh[1]]})
@@ -98,7 +99,7 @@ def _sample(planner: Planner, rows: Rows, row: int) -> Sample:
     return samples[0]
 
 
-def _refused(row: int, error: RecordError) -> Tile:
+def _refused(row: int, error: DepthLMError) -> Tile:
     lines = _SHEET.wrapped(str(error), _SHEET.lines - 2)
     blank = Image.new("RGB", _SHEET.picture_wh, _BLANK)
     return Tile(blank, ((f"row {row}", "black"), *((line, _RED) for line in lines)))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from support.host_tools import ROOT, SMALL, Cli, losses, overrides
-
-sys.path.insert(0, str(ROOT / "tests"))
-
 from support.raw.every import EVERY
 
 from depthlm_plugin.cli import main
