@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shlex
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+from depthlm_plugin import View
 from depthlm_plugin.cli import full_parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
-from depthlm_plugin.tasks import OPTIONS, TASKS, Truth
+from depthlm_plugin.records.record import check_record
+from depthlm_plugin.tasks import (
+    OPTIONS,
+    TASKS,
+    AskSettings,
+    NotAskableError,
+    QuestionContext,
+    Truth,
+)
 from depthlm_plugin.views.markers import MARKERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +41,7 @@ DOCS = {
 }
 RECORDS, TEMPLATES = "depthlm_plugin/records/README.md", "templates/README.md"
 SCORING, RECIPES = "depthlm_plugin/scoring/README.md", "recipes/README.md"
+HOST = "depthlm_plugin/host/README.md"
 
 
 def blocks(doc: str, language: str) -> list[str]:
@@ -45,7 +59,7 @@ def shell_commands() -> list[tuple[str, str]]:
 
 COMMANDS = shell_commands()
 OURS = [(doc, command) for doc, command in COMMANDS if command.startswith("depthlm")]
-THEIRS = [command for _, command in COMMANDS if " train " in command]
+THEIRS = [command for _, command in COMMANDS if command.startswith("llamafactory-cli train ")]
 
 
 @pytest.mark.parametrize(("doc", "command"), OURS, ids=lambda text: text[:60])
@@ -135,7 +149,7 @@ def test_the_python_example_runs_on_the_json_example(doc: str, tmp_path: Path, r
     Image.new("RGB", (640, 480)).save(tmp_path / "data" / record["image"])
     (tmp_path / "data" / "train.jsonl").write_text(json.dumps(record), encoding="utf-8")
     [example] = blocks(doc, "python")
-    [rewards] = blocks(SCORING, "python")
+    rewards, _ = blocks(SCORING, "python")
     rewards, trainer, _ = rewards.partition("trainer = GRPOTrainer(")  # tests/host runs that
     assert trainer
     check = (
@@ -144,3 +158,53 @@ def test_the_python_example_runs_on_the_json_example(doc: str, tmp_path: Path, r
         "assert delta1([sample.messages[-1]['content']], target=[sample.target]) == [1.0]"
     )
     run_python(f"import os; os.chdir({str(tmp_path)!r})\n{example}\n{rewards}\n{check}")
+
+
+# The guides: what they tell people to write, written into the folder that they name.
+
+
+def written_into(package: str, code: str) -> dict[str, Any]:
+    """Run a block of code as a file of a folder of the package, without the file."""
+    import_module(package)
+    names: dict[str, Any] = {"__name__": f"{package}.example", "__package__": package}
+    exec(compile(code, "the example", "exec"), names)
+    return names
+
+
+def test_the_example_of_a_task_is_one(tmp_path: Path) -> None:
+    [code] = blocks(TEMPLATES, "python")
+    task = written_into("depthlm_plugin.tasks", code)["TASK"]
+    [option] = task.options
+    record = {
+        "image": "a.png",
+        "intrinsics": [100.0, 100.0, 99.5, 74.5, 200, 150],
+        "pixel_coords": [[99.5, 24.5], [99.5, 74.5]],
+        "depth": [4.0, 4.0],
+    }
+    checked, _ = check_record(record, "a:1", 0, "z")
+    view = View("a.png", checked.camera, 100.0, 0, 0, (200, 150))
+    settings = AskSettings("distance", {option.key: option.default})
+    rng = random.Random(0)
+    truth = task.ask(QuestionContext((checked,), (0,), (view,)), settings, rng)
+    assert truth.values == pytest.approx({"value": 2.0})
+    with pytest.raises(NotAskableError, match="not above"):
+        task.ask(QuestionContext((checked,), (1,), (view,)), settings, rng)
+
+
+def test_the_example_of_a_kind_is_one() -> None:
+    _, code = blocks(SCORING, "python")
+    kind = written_into("depthlm_plugin.kinds", code)["HEADING"]
+    predicted, true = np.array([175.0, 20.0, np.nan]), np.array([-178.0, -20.0, 0.0])
+    measured = kind.measure({"value": predicted}, {"value": true})
+    assert measured["error_deg"] == pytest.approx([7, 40, np.nan], nan_ok=True)
+    assert measured["within_10"].tolist() == [1, 0, 0]
+    assert kind.problem({"value": 181.0}) == "beyond half a turn"
+
+
+def test_the_example_of_a_family_is_one() -> None:
+    [code] = blocks(HOST, "python")
+    family = written_into("depthlm_plugin.host.processors.families", code)["FAMILY"]
+    processor = SimpleNamespace(patch_size=14, max_pixels=10_000)
+    grid = family.grid(processor, None)
+    assert grid.problem((28, 42)) is None
+    assert "multiple of 14" in str(grid.problem((30, 42)))

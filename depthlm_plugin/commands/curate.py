@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " are. Killed and started again, it goes on, to the same bytes. Prints one JSON object:"
         " name, places and counts. Fails when a frame was left out; the rest is written."
     )
-    parser.add_argument("dataset", nargs="?", help="see --list")
+    parser.add_argument(
+        "dataset", nargs="?", help="a dataset (see --list), or the .py file of a reader of your own"
+    )
     parser.add_argument(
         "--list", action="store_true", help="describe the datasets and their options"
     )
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from ..curate.pipeline.curation import Settings, curate
     from ..curate.pipeline.labelling import Job
     from ..curate.pipeline.output import Output
-    from ..curate.registry import make_reader
+    from ..curate.registry import dataset_name, make_reader
 
     if args.list:
         _list()
@@ -89,11 +91,12 @@ def run(args: argparse.Namespace) -> int:
         options=_options(args.option),
     )
     several = len(reader.SPLITS) > 1
-    name = args.name or (f"{args.dataset}_{reader.split}" if several else args.dataset)
+    dataset = dataset_name(args.dataset)
+    name = args.name or (f"{dataset}_{reader.split}" if several else dataset)
     output = Output(out, name)
     job = Job(
         reader,
-        args.dataset,
+        dataset,
         name,
         output.folder,
         args.points,
@@ -146,14 +149,14 @@ def _options(given: list[str]) -> dict[str, str]:
 
 
 def _list() -> None:
-    from ..curate.registry import DATASETS, options_of, reader_class
+    from ..curate.registry import dataset_names, reader_class
 
-    for dataset in sorted(DATASETS):
+    for dataset in dataset_names():
         reader = reader_class(dataset)
         title, facts = reader.card()
         print(f"{dataset:12s}  {title}")
         for key, text in facts.items():
             print(f"{'':12s}    {key}: {text}")
-        for what, names in (("splits", reader.SPLITS), ("options", options_of(reader))):
+        for what, names in (("splits", reader.SPLITS), ("options", reader.options())):
             if names:
                 print(f"{'':12s}    {what}: {', '.join(names)}")

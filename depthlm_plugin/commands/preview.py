@@ -67,4 +67,6 @@ def _rows_of(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise DepthLMError(f"--rows are numbers from 0 with commas, as 0,5,9; found {text!r}")
-    return [int(part) for part in parts]
+    from ..pictures.preview import not_too_many
+
+    return not_too_many([int(part) for part in parts])

@@ -20,11 +20,11 @@ _BORDER_PX = 0.5  # of a depth map: by how much one edge may miss the picture's 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A frame that can be loaded: cheap, listed by the thousand, sent to worker processes.
+    """A frame that can be loaded; items are cheap, since all are listed and sent to workers.
 
     Attributes:
-        frame_id: Its name in the dataset, unique there; seeds its samples and names it in errors.
-        at: What the reader needs to load it; anything that can be pickled.
+        frame_id: Its name, unique in the dataset; it seeds its samples and names it in errors.
+        at: Whatever the reader needs to load it and can be pickled.
     """
 
     frame_id: str
@@ -38,15 +38,15 @@ class Frame:
     Attributes:
         image: Path of a picture below the reader's root, used where it is; or the bytes of an
             encoded picture (PNG, JPEG), which are written beside the records.
-        camera: Camera of that picture, integers being pixel centres, with its lens if it has one.
+        camera: Its camera, where integers are pixel centres, with its lens if it has one.
         depth_kind: What the depths are: `z` along the principal axis, or `distance` to the centre.
         depth_m: Map (H, W), floating-point metres; NaN, infinite or not positive where there is no
             depth. Of the picture's size, or smaller and covering the same field of view.
-        pixels: Instead of a map: labelled pixels (N, 2) of the picture as (x, y).
-        points_m: Their depths (N,), metres.
-        scene: What must not be on two sides of a split: a room, a log, a building.
+        pixels: Labelled pixels (N, 2) of the picture as (x, y), instead of a map.
+        points_m: The depths (N,) of these pixels, metres.
+        scene: What must not be on two sides of a split, such as a room, a log or a building.
         camera_name: Which of the dataset's cameras took it.
-        timestamp: Of the picture, in the dataset's own unit and type.
+        timestamp: When it was taken, in the dataset's own unit and type.
         pose: Camera to world (4, 4), metres, OpenCV axes (x right, y down, z forward).
         dropped: Points that the reader left out, by reason.
         extra: Further keys of the record.

@@ -1,27 +1,21 @@
-"""What every reader is, and what readers share: depth PNGs, masks, roots that are wrong."""
+"""What a reader of a raw dataset is: it lists frames, loads one, and documents the data."""
 
 from __future__ import annotations
 
-import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-
-from ..errors import ConfigError, DepthLMError, RecordError, did_you_mean
+from ..errors import ConfigError, DepthLMError, did_you_mean
 from ..geometry.camera import DEPTH_KINDS
 from .frames import Frame, Item
 
 CARD_KEYS = ("Source", "Licence", "Camera", "Depth", "Units", "Invalid", "Split")
 _SHOWN = 12  # names of a wrong root
-_DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")  # what 16-bit greyscale is called in Pillow
 
 
 @dataclass(frozen=True)
@@ -29,25 +23,29 @@ class Official:
     """How DepthLM's published labels of a dataset differ from ours: what `--compat official` does.
 
     Attributes:
-        depth_kind: The quantity that they are.
+        depth_kind: The quantity that they are, `distance` or `z`.
         split: What they were made of, where no split is asked for; None: the dataset's first.
-        border_px: Pixels at the picture's border that were never drawn.
-        note: For the data card: everything else, such as another scale, which the reader applies.
+        border_px: Width in pixels of the picture's border, from which no label was drawn.
+        scale: How many times the true depths they are; the reader applies it.
+        note: Everything else that differs, for the data card.
     """
 
     depth_kind: str
     split: str | None = None
     border_px: int = 0
+    scale: float = 1.0
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Reader(ABC):
-    """A raw dataset. Its docstring is its data card: a title, then `CARD_KEYS`, one a paragraph.
+    """A raw dataset; the docstring of a subclass is its data card.
 
-    A subclass is a frozen dataclass too; the fields that it adds are its options, given on the
-    command line as `--option name=value`, and need a type (str, int or float, with None) and a
-    default. It travels to worker processes, so it holds plain values.
+    A card is a title and then a paragraph for each of `CARD_KEYS`, as `Licence: MIT.`
+
+    A subclass is a frozen dataclass too. The fields that it adds are its options, given on the
+    command line as `--option name=value`; each needs a type (str, int or float, or None) and a
+    default. Readers travel to worker processes, so they hold plain values.
 
     Attributes:
         root: Folder of the raw download.
@@ -60,9 +58,15 @@ class Reader(ABC):
     compat: bool = False
 
     SPLITS: ClassVar[tuple[str, ...]] = ()
+    """The names that `--split` can have, the default first."""
+    STORED_DEPTH: ClassVar[str] = ""
+    """What the raw data holds, in a few words for the table of datasets: `z, 1/1000 m`."""
+    MOTION: ClassVar[tuple[str, ...]] = ()
+    """Which of `pose`, `timestamp` and `speed_m_s` its records can have."""
     OFFICIAL: ClassVar[Official | None] = None
-    VERBATIM: ClassVar[bool] = False  # labels stay as they are: quantity, order and all digits
-    WRITES_IMAGES: ClassVar[bool] = False  # yields bytes, not paths
+    """How DepthLM's published labels differ, where there are some."""
+    VERBATIM: ClassVar[bool] = False
+    """Whether labels stay as they are: quantity, order and all digits."""
 
     @abstractmethod
     def items(self) -> Iterator[Item]:
@@ -90,6 +94,16 @@ class Reader(ABC):
             if colon and key in CARD_KEYS:
                 facts[key] = text
         return " ".join(title.split()), facts
+
+    @classmethod
+    def options(cls) -> dict[str, Any]:
+        """Return the options, which are the fields that the subclass adds, with their defaults."""
+        shared = {field.name for field in fields(Reader)}
+        return {
+            field.name: None if field.default is MISSING else field.default
+            for field in fields(cls)
+            if field.name not in shared
+        }
 
 
 def missing(root: Path, dataset: str, looked_for: str) -> DepthLMError:
@@ -127,115 +141,3 @@ def chosen(option: str, value: str | None, known: tuple[str, ...]) -> str:
 def chosen_kind(value: str | None) -> str:
     """Return the option `depth_kind`, which the user must state where a dataset does not."""
     return chosen("depth_kind", value, DEPTH_KINDS)
-
-
-def read_depth_png(path: Path, where: str) -> NDArray[np.uint16]:
-    """Return the raw values (H, W) of a 16-bit greyscale PNG.
-
-    Raises:
-        RecordError: `missing depth`, `bad depth image` for one that is not 16-bit greyscale, which
-            is never scaled, or is damaged.
-    """
-    if not path.is_file():
-        raise RecordError(
-            "missing depth", where, f"{path} does not exist; is the download complete?"
-        )
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise RecordError(
-            "bad depth image", where, f"{path} cannot be decoded ({error}); fetch it again"
-        ) from error
-    if mode not in _DEPTH_MODES:
-        raise RecordError(
-            "bad depth image",
-            where,
-            f"{path} has {len(image.getbands())} channels of {_bits(mode)} (Pillow mode {mode});"
-            " expected one channel of 16 bits. 8-bit depth is a picture of depth, not metres",
-        )
-    if values.min() < 0 or values.max() > 65535:
-        raise RecordError("bad depth image", where, f"{path} holds values outside 16 bits")
-    return values.astype(np.uint16)
-
-
-def _bits(mode: str) -> str:
-    return {"1": "1 bit", "F": "floating point"}.get(mode, "8 bits")
-
-
-def read_mask(path: Path, shape_hw: tuple[int, ...], where: str) -> NDArray[np.bool_]:
-    """Return where a mask image (H, W) is not zero.
-
-    Raises:
-        RecordError: `missing mask` or `bad mask`.
-    """
-    if not path.is_file():
-        raise RecordError(
-            "missing mask", where, f"{path} does not exist; is the download complete?"
-        )
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise RecordError(
-            "bad mask", where, f"{path} cannot be decoded ({error}); fetch it again"
-        ) from error
-    if values.shape != shape_hw:
-        raise RecordError(
-            "bad mask", where, f"{path} has the shape {values.shape}, expected {shape_hw}"
-        )
-    result: NDArray[np.bool_] = values != 0
-    return result
-
-
-def read_npy(path: Path, shape: tuple[int, ...], where: str) -> NDArray[Any]:
-    """Return the array of a `.npy` file, whose shape must be the given one.
-
-    Raises:
-        RecordError: `missing depth` or `bad depth array`.
-    """
-    if not path.is_file():
-        raise RecordError(
-            "missing depth", where, f"{path} does not exist; is the download complete?"
-        )
-    try:
-        values: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RecordError(
-            "bad depth array", where, f"{path} cannot be read ({error}); fetch it again"
-        ) from error
-    if values.shape != shape:
-        raise RecordError(
-            "bad depth array", where, f"{path} has the shape {values.shape}, expected {shape}"
-        )
-    return values
-
-
-def read_numbers(path: Path, count: int, where: str, what: str) -> list[float]:
-    """Return the numbers of a text file, separated by commas or white space.
-
-    Raises:
-        RecordError: `missing file`, or `bad file` for another count or what is no number.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = [float(word) for word in text.replace(",", " ").split()]
-    except FileNotFoundError as error:
-        raise RecordError(
-            "missing file", where, f"{path} ({what}) does not exist; is the download complete?"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise RecordError("bad file", where, f"{path} ({what}) cannot be read: {error}") from error
-    if len(values) != count:
-        raise RecordError(
-            "bad file", where, f"{path} holds {len(values)} numbers, expected the {count} of {what}"
-        )
-    return values
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return an RGB picture (H, W, 3) as PNG: without loss, and the same bytes every time."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()

@@ -1,68 +1,63 @@
-"""The datasets that can be curated, by name."""
+"""The datasets that can be curated: each is a file, or a folder, of `datasets/` and has its name.
+
+Importing this module imports no reader: one is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ..errors import ConfigError, did_you_mean
-from .reading import Reader
+from . import datasets
 
-DATASETS: dict[str, str] = {
-    "argoverse2": "datasets.argoverse2:Argoverse2",
-    "colmap": "datasets.colmap.reader:ColmapModel",
-    "ddad": "datasets.ddad:Ddad",
-    "depthlm": "datasets.depthlm:DepthLMFiles",
-    "depthvlm": "datasets.depthvlm.reader:DepthVLMFiles",
-    "diode": "datasets.diode:Diode",
-    "eth3d": "datasets.eth3d:Eth3d",
-    "folder": "datasets.folder:RgbdFolder",
-    "hm3d": "formats.omnidata:Hm3d",
-    "huggingface": "datasets.huggingface.reader:HuggingFaceDataset",
-    "hypersim": "datasets.hypersim:Hypersim",
-    "ibims1": "datasets.ibims1:Ibims1",
-    "kitti": "datasets.kitti.reader:Kitti",
-    "matterport3d": "datasets.matterport3d:Matterport3d",
-    "nuscenes": "datasets.nuscenes:NuScenes",
-    "nyuv2": "datasets.nyuv2:NyuV2",
-    "nyuv2_sunrgbd": "datasets.sunrgbd:SunRgbdNyu",
-    "scannetpp": "datasets.scannetpp.reader:ScanNetPP",
-    "sunrgbd": "datasets.sunrgbd:SunRgbd",
-    "taskonomy": "formats.omnidata:Taskonomy",
-    "tum": "datasets.tum:TumRgbd",
-    "waymo": "datasets.waymo.reader:Waymo",
-}
-"""Name to module of this package and class; imported when asked for."""
+if TYPE_CHECKING:
+    from .reading import Reader
 
-_SHARED = {field.name for field in fields(Reader)}
+
+def dataset_names() -> list[str]:
+    """Return the names of the shipped datasets, in order."""
+    return sorted(module.name for module in iter_modules(datasets.__path__))
+
+
+def dataset_name(dataset: str) -> str:
+    """Return the name that records, seeds and files of a dataset have: its own, or its file's.
+
+    Args:
+        dataset: A shipped dataset's name, or the path of somebody's reader.
+    """
+    path = _path(dataset)
+    return dataset if path is None else path.name.removesuffix(".py")
 
 
 def reader_class(dataset: str) -> type[Reader]:
     """Return the reader of a dataset.
 
+    Args:
+        dataset: One of `dataset_names()`, or the path of a reader from outside this package: a file
+            (`readers/my_dataset.py`) or a folder (`readers/my_dataset/`).
+
     Raises:
-        ConfigError: For an unknown name.
+        ConfigError: For an unknown name, or a path without exactly one reader.
     """
-    if dataset not in DATASETS:
+    from .loading import outside_reader, shipped_reader
+
+    path, name, names = _path(dataset), dataset_name(dataset), dataset_names()
+    if path is None and name not in names:
         raise ConfigError(
-            f"unknown dataset {dataset!r}{did_you_mean(dataset, sorted(DATASETS))}; depthlm curate"
-            " --list describes them"
+            f"unknown dataset {dataset!r}{did_you_mean(dataset, names)}; depthlm curate --list"
+            f" describes them; a reader of your own is given by its path, as ./{dataset}.py"
         )
-    module, _, name = DATASETS[dataset].partition(":")
-    found: type[Reader] = getattr(import_module(f".{module}", __package__), name)
-    return found
-
-
-def options_of(reader: type[Reader]) -> dict[str, Any]:
-    """Return the options of a reader with their defaults."""
-    return {
-        field.name: None if field.default is MISSING else field.default
-        for field in fields(reader)
-        if field.name not in _SHARED
-    }
+    if path is None:
+        return shipped_reader(name)
+    if name in names:
+        raise ConfigError(
+            f"{dataset} has the name of a dataset that is shipped, and records, seeds and --name go"
+            f" by it; rename the file, as my_{name}.py"
+        )
+    return outside_reader(path)
 
 
 def make_reader(
@@ -73,13 +68,13 @@ def make_reader(
     compat: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> Reader:
-    """Return the reader of a dataset at `root`; nothing is opened yet.
+    """Return the reader of a dataset at `root`; nothing of the data is opened yet.
 
     Args:
-        dataset: One of `DATASETS`.
+        dataset: A name or a path: see `reader_class`.
         root: Folder of the raw download.
         split: One of the dataset's; its first by default.
-        compat: Published labels, not correct ones.
+        compat: Whether to read published labels instead of the correct ones.
         options: Values of the reader's own options, as text.
 
     Raises:
@@ -98,7 +93,7 @@ def make_reader(
             f"--compat official: DepthLM published no labels of {dataset} in this form; leave it"
             " out"
         )
-    known_options = options_of(reader)
+    known_options = reader.options()
     types = get_type_hints(reader)
     values = {}
     for name, text in (options or {}).items():
@@ -109,14 +104,17 @@ def make_reader(
     return reader(root=root, split=split, compat=compat, **values)
 
 
-def _parsed(name: str, text: str, kind: Any) -> Any:
-    wanted = next(
-        (one for one in (get_args(kind) or (kind,)) if one is not type(None)),
-        str,
-    )
+def _path(dataset: str) -> Path | None:
+    """Return the path that is given in place of a name, or None where a name is."""
+    return Path(dataset) if dataset.endswith(".py") or "/" in dataset else None
+
+
+def _parsed(name: str, text: str, hint: Any) -> Any:
+    """Return the value of an option whose type is `int`, `float | None` or the like."""
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
     try:
-        return wanted(text)
+        return kinds[0](text)
     except ValueError as error:
         raise ConfigError(
-            f"--option {name}={text}: expected a number ({wanted.__name__})"
+            f"--option {name}={text}: expected a number ({kinds[0].__name__})"
         ) from error

@@ -18,6 +18,7 @@ _DETAIL_PX = 140  # side of the two details beside the picture
 _TIMES = 5  # enlargement of the second one: 28 pixels of the view
 _FRAME = "#ffd400", "black"
 _QUESTION_LINES, _ANSWER_LINES, _MOST_TILES = 2, 2, 200
+_BLANK, _RED = "#eaeef2", "#cf222e"  # of the tile of a record that is refused
 _SHEET = Sheet(
     columns=3,
     picture_wh=(_PICTURE_WH[0] + GAP_PX + _DETAIL_PX + 2 * GAP_PX, _PICTURE_WH[1]),
@@ -27,44 +28,48 @@ _SHEET = Sheet(
 
 
 def draw_sheet(
-    planner: Planner, rows: Rows, chosen: Iterable[int], *, skip: bool = False
+    planner: Planner, rows: Rows, chosen: Iterable[int], *, show_refused: bool = False
 ) -> tuple[Image.Image, list[dict[str, Any]]]:
-    """Return the sheet of some rows, and what each of its tiles shows, and where.
+    """Return the sheet of some records, and what each tile with a sample shows, and where.
 
     Args:
-        planner: Decides the sample of a row.
+        planner: Decides the sample of a record.
         rows: The records.
-        chosen: Their numbers.
-        skip: Leave rows out that no sample can be made of.
+        chosen: Their numbers, one for each tile.
+        show_refused: Whether a record that no sample can be made or drawn of gets a tile that says
+            why.
 
     Raises:
-        RecordError: For such a row, unless they are left out.
+        DepthLMError: For such a record, unless those are shown.
     """
     tiles: list[Tile] = []
     shown: list[dict[str, Any]] = []
     for row in chosen:
-        where, raw = rows[row]
         try:
-            samples, counts = planner.plan(raw, where, row)
-        except RecordError:
-            if skip:
-                continue
-            raise
-        if not samples:
-            if skip:
-                continue
-            found = "; ".join(f"{count} {reason}" for reason, count in counts.most_common())
-            raise RecordError("no question", where, f"nothing can be asked about it: {found}")
-        sample = samples[0]
-        picture, box = _picture(sample)
+            sample = _sample(planner, rows, row)
+            picture, size_wh = _picture(sample)
+        except DepthLMError as error:
+            if not show_refused:
+                raise
+            tiles.append(_refused(row, error))
+            continue
         left, top = _SHEET.corner(len(tiles))
         tiles.append(Tile(picture, _caption(sample)))
-        shown.append(_described(sample) | {"box": [left, top, left + box[0], top + box[1]]})
+        shown.append(_described(sample) | {"box": [left, top, left + size_wh[0], top + size_wh[1]]})
     return _SHEET.draw(tiles), shown
 
 
 def spread(path: str, rows: Rows, count: int) -> list[int]:
-    """Return up to `count` row numbers, evenly spaced over the records."""
+    """Return up to `count` row numbers, evenly spaced over the records.
+
+    Args:
+        path: The records' file, for messages.
+        rows: The records.
+        count: How many are wanted.
+
+    Raises:
+        DepthLMError: For a file without records, or a count that no sheet can have.
+    """
     if count < 1:
         raise DepthLMError(f"--count must be 1 or more, found {count}")
     if not len(rows):
@@ -74,10 +79,30 @@ def spread(path: str, rows: Rows, count: int) -> list[int]:
 
 
 def not_too_many(rows: list[int]) -> list[int]:
-    """Return the numbers of rows, refusing more than a sheet has room for."""
+    """Return row numbers for which a sheet has room.
+
+    Raises:
+        DepthLMError: For too many.
+    """
     if len(rows) > _MOST_TILES:
         raise DepthLMError(f"a sheet has room for {_MOST_TILES} tiles; {len(rows)} were asked for")
     return rows
+
+
+def _sample(planner: Planner, rows: Rows, row: int) -> Sample:
+    """Return the first sample of a record; RecordError where there is none."""
+    where, raw = rows[row]
+    samples, counts = planner.plan(raw, where, row)
+    if not samples:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in counts.most_common())
+        raise RecordError("no question", where, f"nothing can be asked about it: {reasons}")
+    return samples[0]
+
+
+def _refused(row: int, error: DepthLMError) -> Tile:
+    lines = _SHEET.wrapped(str(error), _SHEET.lines - 2)
+    blank = Image.new("RGB", _SHEET.picture_wh, _BLANK)
+    return Tile(blank, ((f"row {row}", "black"), *((line, _RED) for line in lines)))
 
 
 def _picture(sample: Sample) -> tuple[Image.Image, tuple[int, int]]:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from support.host_tools import ROOT, SMALL, Cli, losses, overrides
-
-sys.path.insert(0, str(ROOT / "tests"))
-
 from support.raw.every import EVERY
 
 from depthlm_plugin.cli import main
-from depthlm_plugin.curate.registry import DATASETS
-from depthlm_plugin.sampling.mixture import Mixture
-from depthlm_plugin.seeds import seed_of
+from depthlm_plugin.curate.registry import dataset_names
+from depthlm_plugin.sampling.mixture import Mixture, seed_of
 
 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset_dir with one curation of every dataset, each validated."""
-    assert EVERY.keys() == DATASETS.keys()
+    assert list(EVERY) == dataset_names()
     raw, out = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("curated")
     for dataset, (write, options) in EVERY.items():
         write(raw / dataset)
@@ -36,7 +31,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_step_on_every_dataset(curated: Path, models, cli: Cli, tmp_path: Path) -> None:
     names = list(json.loads((curated / "dataset_info.json").read_text()))
-    assert set(names) == DATASETS.keys()
+    assert set(names) == EVERY.keys()
     drawn = 3 * len(names)  # in one step
     mixture = Mixture([1.0] * len(names), seed_of(0, "mixture"))
     assert {mixture[k][0] for k in range(drawn)} == set(range(len(names)))

@@ -14,9 +14,10 @@ FOLDER = ["--option", "depth_scale=1000", "--option", "depth_kind=z"]
 
 def curate(capsys, dataset, root, out, *options, status=0):
     """Run the command; return its printed JSON (or None) and what it said."""
-    found = main(["curate", dataset, "--root", str(root), "--out", str(out), *map(str, options)])
+    arguments = [dataset, "--root", root, "--out", out, *options]
+    ended = main(["curate", *map(str, arguments)])
     printed = capsys.readouterr()
-    assert found == status, printed.err
+    assert ended == status, printed.err
     return (json.loads(printed.out) if printed.out else None), printed.err
 
 

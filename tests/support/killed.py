@@ -29,7 +29,7 @@ def job_of(root, out, sampling="uniform"):
 
 
 def run(root, out, kill_at=None, limit=None):
-    """Curate two frames a part, in this process; killed before its `kill_at`-th touch."""
+    """Curate two frames a chunk, in this process; killed before its `kill_at`-th touch."""
     touches = 0
 
     def count(event, arguments):

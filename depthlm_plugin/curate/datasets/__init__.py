@@ -1,1 +1,1 @@
-"""One file, or one folder, a dataset."""
+"""The shipped datasets: each file or folder defines one reader, and its name is the dataset's."""

@@ -69,6 +69,8 @@ class Argoverse2(Reader):
     cameras: str = "ring"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         note="Their script took the first two logs that it found, resized pictures to a focal"
@@ -81,7 +83,7 @@ class Argoverse2(Reader):
         cameras = self._cameras()
         base = self.root / str(self.split)
         folders = sorted(base.iterdir()) if base.is_dir() else []
-        logs = [one for one in folders if any((one / part).is_dir() for part in _PARTS)]
+        logs = [folder for folder in folders if any((folder / part).is_dir() for part in _PARTS)]
         if not logs:
             raise missing(self.root, "Argoverse 2 Sensor", f"{self.split}/<log>/sensors/cameras/")
         for log in logs:
@@ -188,11 +190,11 @@ def _mounted(folder: Path, name: str, where: str) -> tuple[Camera, Floats]:
 def _calibration(folder: Path) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
     """Return intrinsics and mountings by the names of sensors."""
     where = f"argoverse2 {folder.parent.name}"
-    found = []
+    tables = []
     for file, columns in (("intrinsics", _CAMERA), ("egovehicle_SE3_sensor", _POSE)):
         table = _table(folder / f"{file}.feather", ("sensor_name", *columns), where)
-        found.append(dict(zip(table["sensor_name"], _rows(table, columns), strict=True)))
-    return found[0], found[1]
+        tables.append(dict(zip(table["sensor_name"], _rows(table, columns), strict=True)))
+    return tables[0], tables[1]
 
 
 def _points(path: Path, where: str) -> Floats:

@@ -18,9 +18,10 @@ from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import inverse, motion, moved
+from ..formats.files import read_mask
 from ..formats.lidar import off_vehicle, seen_points
 from ..frames import Frame, Item
-from ..reading import Official, Reader, missing, read_mask
+from ..reading import Official, Reader, missing
 
 _SPLIT_KEYS = {"train": "0", "val": "1"}
 _LIDAR = "LIDAR"
@@ -34,11 +35,18 @@ _Json = Mapping[str, Any]
 
 
 class _Shot(NamedTuple):
-    """A picture or a sweep, in a form that travels to worker processes."""
+    """A picture or a sweep, in a form that travels to worker processes.
 
-    file: str  # relative to the root
+    Attributes:
+        file: Path relative to the root.
+        time_us: Microseconds since 1970.
+        rotation_wxyz: Quaternion of the sensor's pose in the world at that time.
+        translation_m: Translation of that pose, metres.
+    """
+
+    file: str
     time_us: int
-    rotation_wxyz: tuple[float, ...]  # to the world, at its time
+    rotation_wxyz: tuple[float, ...]
     translation_m: tuple[float, ...]
 
 
@@ -71,6 +79,8 @@ class Ddad(Reader):
     masks: str | None = None
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         note="Of points on one pixel theirs took the last, not the nearest; pixels were cut off,"
@@ -194,10 +204,12 @@ def _cameras(path: Path) -> Mapping[str, tuple[float, ...]]:
     calibration = _json(path)
     pairs = zip(calibration["names"], calibration["intrinsics"], strict=True)
     cameras = {}
-    for name, one in pairs:
-        if abs(one.get("skew", 0)) > 1e-6:
-            raise DepthLMError(f"{path}: {name} has a skew of {one['skew']} px; expected none")
-        cameras[name] = _numbers(one, "fx", "fy", "cx", "cy")
+    for name, intrinsics in pairs:
+        if abs(intrinsics.get("skew", 0)) > 1e-6:
+            raise DepthLMError(
+                f"{path}: {name} has a skew of {intrinsics['skew']} px; expected none"
+            )
+        cameras[name] = _numbers(intrinsics, "fx", "fy", "cx", "cy")
     return cameras
 
 

@@ -52,6 +52,8 @@ class DepthLMFiles(Reader):
     file: str | None = None
     media_dir: str | None = None
 
+    STORED_DEPTH: ClassVar[str] = "as given"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     VERBATIM: ClassVar[bool] = True
 
     def items(self) -> Iterator[Item]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...errors import RecordError
 from ...geometry.camera import Camera
+from ..formats.files import read_npy
 from ..frames import Frame, Item
-from ..reading import Reader, chosen, chosen_kind, missing, read_npy
+from ..reading import Reader, chosen, chosen_kind, missing
 
 _PLACES = ("indoors", "outdoor")
 _SIZE_WH = 1024, 768
@@ -45,18 +46,19 @@ class Diode(Reader):
     place: str = "both"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
+    STORED_DEPTH: ClassVar[str] = "z unless told, m"
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures of `<split>/<place>/scene_*/scan_*/`, in name order."""
         chosen_kind(self.depth_kind)
         place = chosen("place", self.place, (*_PLACES, "both"))
-        places = [one for one in _PLACES if place in (one, "both")]
+        places = [kind for kind in _PLACES if place in (kind, "both")]
         base = self.root / str(self.split)
-        if not any((base / one).is_dir() for one in places):
-            looked_for = " or ".join(f"{self.split}/{one}/" for one in places)
+        if not any((base / kind).is_dir() for kind in places):
+            looked_for = " or ".join(f"{self.split}/{kind}/" for kind in places)
             raise missing(self.root, "DIODE", looked_for)
-        for one in places:
-            for path in sorted((base / one).glob("scene_*/scan_*/*.png")):
+        for kind in places:
+            for path in sorted((base / kind).glob("scene_*/scan_*/*.png")):
                 yield Item(path.relative_to(base).with_suffix("").as_posix())
 
     def load(self, item: Item) -> Frame:

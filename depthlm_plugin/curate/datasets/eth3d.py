@@ -44,6 +44,8 @@ class Eth3d(Reader):
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train",)
+    STORED_DEPTH: ClassVar[str] = "z, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         "train",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...views.decode import image_size
+from ..formats.files import read_depth_png
 from ..formats.folder_camera import check_scale, find_camera, given_camera, read_pose
 from ..formats.pairing import find_pattern, pairs
 from ..frames import Frame, Item, same_field
-from ..reading import Reader, chosen_kind, missing, read_depth_png
+from ..reading import Reader, chosen_kind, missing
 
 _PICTURES = ("rgb", "color", "image", "images")
 _DEPTHS = ("depth", "depths")
@@ -81,6 +83,9 @@ class RgbdFolder(Reader):
     depth_intrinsics: str | None = None
     scene_stars: int | None = None
 
+    STORED_DEPTH: ClassVar[str] = "stated by you"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
+
     def items(self) -> Iterator[Item]:
         """Yield the pictures that have a depth image, and those that have none, to be counted."""
         chosen_kind(self.depth_kind)
@@ -108,20 +113,20 @@ class RgbdFolder(Reader):
                 "an RGB-D folder",
                 f"images in {places} (--option {absent}=PATTERN says where)",
             )
-        found = pairs(self.root, rgb, depth)
-        if not any(partner for _, _, partner in found):
+        paired = pairs(self.root, rgb, depth)
+        if not any(partner for _, _, partner in paired):
             raise DepthLMError(
-                f"--root {self.root}: none of {len(found)} pictures of {rgb} has a depth image of"
-                f" {depth} with the same name, as {found[0][1]}; give --option rgb= and depth= with"
-                " stars where the names agree"
+                f"--root {self.root}: none of {len(paired)} pictures of {rgb} has a depth image of"
+                f" {depth} with the same name, as {paired[0][1]}; give --option rgb= and depth="
+                " with stars where the names agree"
             )
-        most = len(found[0][0])
+        most = len(paired[0][0])
         if self.scene_stars is not None and not 0 <= self.scene_stars < most:
             raise ConfigError(
                 f"--option scene_stars={self.scene_stars}: expected 0 to {most - 1}, as {rgb} has"
                 f" {most} stars"
             )
-        for stars, picture, partner in found:
+        for stars, picture, partner in paired:
             yield Item("/".join(stars), (stars, picture, partner))
 
     def load(self, item: Item) -> Frame:
@@ -148,8 +153,8 @@ class RgbdFolder(Reader):
         pixels = points_m = None
         dropped = {}
         if self.depth_intrinsics is not None:
-            own = given_camera(self.root, stars, self.depth_intrinsics, depth_wh, where)
-            pixels, points_m, outside = _through(own, metres, camera)
+            depth_camera = given_camera(self.root, stars, self.depth_intrinsics, depth_wh, where)
+            pixels, points_m, outside = _through(depth_camera, metres, camera)
             depth_m = None
             dropped = {"outside the picture": outside} if outside else {}
         elif not same_field(size_wh, depth_wh):
@@ -175,24 +180,24 @@ class RgbdFolder(Reader):
         )
 
 
-def _through(own: Camera, depth_m: Floats, picture: Camera) -> tuple[Floats, Floats, int]:
+def _through(source: Camera, depth_m: Floats, target: Camera) -> tuple[Floats, Floats, int]:
     """Return the picture's pixels (N, 2) that a depth map's fall on, their depths (N,), metres.
 
     Both cameras are at the same place and look the same way, so that depths stay as they are.
 
     Args:
-        own: The camera of the depth map.
+        source: The camera of the depth map.
         depth_m: The map (H, W), NaN where there is no depth.
-        picture: That of the picture.
+        target: The camera of the picture.
 
     Returns:
         Pixels, each once, depths, and how many fell outside the picture.
     """
     rows, columns = np.nonzero(np.isfinite(depth_m))
-    rays = (np.stack([columns, rows], axis=1) - (own.cx, own.cy)) / (own.fx, own.fy)
-    pixels = np.floor(rays * (picture.fx, picture.fy) + (picture.cx, picture.cy) + 0.5)
-    inside = ((pixels >= 0) & (pixels < picture.size_wh)).all(axis=1)
+    rays = (np.stack([columns, rows], axis=1) - (source.cx, source.cy)) / (source.fx, source.fy)
+    pixels = np.floor(rays * (target.fx, target.fy) + (target.cx, target.cy) + 0.5)
+    inside = ((pixels >= 0) & (pixels < target.size_wh)).all(axis=1)
     points_m = depth_m[rows, columns][inside]
     pixels = pixels[inside]
-    _, first = np.unique(pixels @ (1, picture.size_wh[0]), return_index=True)
+    _, first = np.unique(pixels @ (1, target.size_wh[0]), return_index=True)
     return pixels[first], points_m[first], int((~inside).sum())

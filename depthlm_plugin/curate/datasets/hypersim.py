@@ -64,6 +64,8 @@ class Hypersim(Reader):
     splits: str = "metadata_images_split_scene_v1.csv"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
+    STORED_DEPTH: ClassVar[str] = "distance, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures by scene, camera and number."""
@@ -159,26 +161,26 @@ class Hypersim(Reader):
         if self.cameras == "nominal":
             tangent = math.tan(math.radians(_FOV_DEG / 2))
             return np.diag([tangent, tangent / _ASPECT, -1.0]), _ASPECT
-        found = _read_cameras(self.root / self.cameras).get(scene)
-        if found is None:
+        camera = _read_cameras(self.root / self.cameras).get(scene)
+        if camera is None:
             raise RecordError(
                 "no intrinsics", where, f"{self.root / self.cameras} has no row of {scene}"
             )
-        return found
+        return camera
 
 
 @lru_cache(maxsize=4)
 def _read_cameras(path: Path) -> dict[str, tuple[Floats, float]]:
     """Return `M_cam_from_uv` and the aspect ratio of every scene."""
-    found = {}
+    cameras = {}
     for number, row in enumerate(read_rows(path, ("scene_name", *_SIZE, *_ENTRIES)), start=2):
         try:
             matrix = np.array([float(row[name]) for name in _ENTRIES]).reshape(3, 3)
             width, height = (float(row[name]) for name in _SIZE)
-            found[row["scene_name"]] = matrix, width / height
+            cameras[row["scene_name"]] = matrix, width / height
         except (ValueError, ZeroDivisionError) as error:
             raise DepthLMError(f"{path}: row {number} is not of numbers ({error})") from error
-    return found
+    return cameras
 
 
 def _pinhole(matrix: Floats, size_wh: tuple[int, int], where: str) -> tuple[Camera, Floats]:

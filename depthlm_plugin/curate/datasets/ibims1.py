@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import RecordError
 from ...geometry.camera import Camera
+from ..formats.files import read_depth_png, read_mask, read_numbers
 from ..frames import Frame, Item
-from ..reading import (
-    Official,
-    Reader,
-    missing,
-    read_depth_png,
-    read_mask,
-    read_numbers,
-)
+from ..reading import Official, Reader, missing
 
 _METRES = 50 / 65535  # a unit of the depth images
 _FOLDERS = ("rgb", "depth", "calib", "mask_invalid", "mask_transp")
@@ -47,6 +41,7 @@ class Ibims1(Reader):
     Split: none: 100 pictures, used for evaluation. Scenes are the kinds of room in the names.
     """
 
+    STORED_DEPTH: ClassVar[str] = "z, 50/65535 m"
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         border_px=10,

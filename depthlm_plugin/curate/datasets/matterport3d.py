@@ -18,8 +18,9 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ
 from ...views.decode import image_size
+from ..formats.files import read_depth_png
 from ..frames import Frame, Item
-from ..reading import Official, Reader, missing, read_depth_png
+from ..reading import Official, Reader, missing
 
 _CAMERAS, _PICTURES, _DEPTHS = (
     f"undistorted_{what}" for what in ("camera_parameters", "color_images", "depth_images")
@@ -60,6 +61,8 @@ class Matterport3d(Reader):
     houses: str | None = None
 
     SPLITS: ClassVar[tuple[str, ...]] = ("all", "train", "val", "test")
+    STORED_DEPTH: ClassVar[str] = "z, 1/4000 m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         "all",
@@ -74,8 +77,8 @@ class Matterport3d(Reader):
 
     def items(self) -> Iterator[Item]:
         """Yield the `scan` lines of the houses that have pictures, by house."""
-        found = _folders(self.root)
-        if not found:
+        houses = _folders(self.root)
+        if not houses:
             raise missing(
                 self.root,
                 "Matterport3D",
@@ -83,13 +86,13 @@ class Matterport3d(Reader):
             )
         if self.split != "all":
             listed = self._listed()
-            if not listed & found.keys():
+            if not listed & houses.keys():
                 raise DepthLMError(
-                    f"--root {self.root} has {len(found)} houses ({next(iter(found))}, ...), none"
+                    f"--root {self.root} has {len(houses)} houses ({next(iter(houses))}, ...), none"
                     f" of the {len(listed)} of the split {self.split}; --split all takes all"
                 )
-            found = {house: found[house] for house in found if house in listed}
-        for house, places in found.items():
+            houses = {house: houses[house] for house in houses if house in listed}
+        for house, places in houses.items():
             for stem in _read_conf(places[0]):
                 yield Item(f"{house}/{stem}", places)
 
@@ -135,7 +138,15 @@ class Matterport3d(Reader):
 
 @dataclass(frozen=True)
 class _Scan:
-    """A `scan` line: the camera-to-world pose has y up and looks along -z."""
+    """A `scan` line of a house.
+
+    Attributes:
+        picture: File name of the picture.
+        depth: File name of the depth image.
+        camera: Which of the tripod's three cameras took it: `0`, `1` or `2`.
+        intrinsics: fx, fy, cx, cy in pixels, cy counted from the bottom row.
+        pose: Camera to world (4, 4), metres; the camera's y is up and it looks along -z.
+    """
 
     picture: str
     depth: str

@@ -33,24 +33,42 @@ _Vector = tuple[float, ...]
 
 
 class _Motion(NamedTuple):
+    """A rigid motion: a rotation by a unit quaternion, then a translation in metres."""
+
     rotation_wxyz: _Vector
     translation_m: _Vector
 
 
 class _Sensor(NamedTuple):
+    """A camera or the lidar.
+
+    Attributes:
+        channel: Its name.
+        mounting: Its pose on the vehicle.
+        intrinsics: fx, fy, cx, cy of a camera, pixels; empty for a lidar.
+    """
+
     channel: str
-    mounting: _Motion  # to the vehicle
-    intrinsics: _Vector  # fx, fy, cx, cy; none of a lidar
+    mounting: _Motion
+    intrinsics: _Vector
 
 
 class _Shot(NamedTuple):
-    """A picture or a sweep, in a form that travels to worker processes."""
+    """A picture or a sweep, in a form that travels to worker processes.
+
+    Attributes:
+        file: Path relative to the root.
+        time_us: Microseconds since 1970.
+        size_wh: Size of the picture, pixels.
+        sensor: What took it.
+        vehicle: The vehicle's pose in the world at that time; None where the dataset has none.
+    """
 
     file: str
     time_us: int
     size_wh: tuple[int, int]
     sensor: _Sensor
-    vehicle: _Motion | None  # to the world, at its time
+    vehicle: _Motion | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,8 @@ class NuScenes(Reader):
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("mini", "train")
+    STORED_DEPTH: ClassVar[str] = "lidar, m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         note="Of mini, the last 5 % of the samples (21 of 404: 126 pictures), in the order of"

@@ -10,9 +10,10 @@ import numpy as np
 
 from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.camera import Camera
+from ..formats.files import encode_png
 from ..formats.matlab import read_mat
 from ..frames import Frame, Item
-from ..reading import Reader, chosen, encode_png, missing
+from ..reading import Reader, chosen, missing
 
 _FILE, _SPLITS_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
 _KEYS = {"train": "trainNdxs", "test": "testNdxs"}
@@ -48,7 +49,7 @@ class NyuV2(Reader):
     crop: str = "eigen"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("test", "train")
-    WRITES_IMAGES: ClassVar[bool] = True
+    STORED_DEPTH: ClassVar[str] = "z, m"
 
     def items(self) -> Iterator[Item]:
         """Yield the frames of the split, by their numbers, which count from 1."""

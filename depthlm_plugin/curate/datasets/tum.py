@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
+from ..formats.files import read_depth_png
 from ..frames import Frame, Item
-from ..reading import Reader, missing, read_depth_png
+from ..reading import Reader, missing
 
 _UNITS = 5000.0  # of the depth images, a metre
 _UNIT = 1e-2  # by which the norm of a quaternion may differ from 1
@@ -65,6 +67,9 @@ class TumRgbd(Reader):
     recorded in the same hall or office.
     """
 
+    STORED_DEPTH: ClassVar[str] = "z, 1/5000 m"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
+
     def items(self) -> Iterator[Item]:
         """Yield the frames as `<sequence>/<time of the picture>`, sequences in name order."""
         folders = [self.root] if _NAME.match(self.root.resolve().name) else []
@@ -76,7 +81,7 @@ class TumRgbd(Reader):
             raise missing(self.root, "TUM RGB-D", "rgbd_dataset_freiburg*/ with rgb.txt, depth.txt")
         for folder in folders:
             name = folder.resolve().name
-            absent = [one for one in ("rgb.txt", "depth.txt") if not (folder / one).is_file()]
+            absent = [file for file in ("rgb.txt", "depth.txt") if not (folder / file).is_file()]
             if absent:
                 yield Item(name, f"{folder / absent[0]} does not exist; is the download complete?")
                 continue
@@ -102,8 +107,8 @@ class TumRgbd(Reader):
                 where,
                 f"{folder / depth} is {raw.shape[1]}x{raw.shape[0]}, expected 640x480",
             )
-        found = _NAME.match(name)
-        assert found is not None
+        recording = _NAME.match(name)
+        assert recording is not None
         try:
             pose = _pose_at(_trajectory(str(folder / "groundtruth.txt")), time)
         except ValueError as error:
@@ -115,11 +120,11 @@ class TumRgbd(Reader):
             ) from error
         return Frame(
             folder / picture,
-            _CAMERAS[found[1]],
+            _CAMERAS[recording[1]],
             "z",
             depth_m=np.where(raw > 0, raw / _UNITS, np.nan),
             scene=name,
-            camera_name=f"freiburg{found[1]}",
+            camera_name=f"freiburg{recording[1]}",
             timestamp=time,
             pose=pose,
         )

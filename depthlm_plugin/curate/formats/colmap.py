@@ -23,10 +23,19 @@ _UNDISTORT = "undistort the pictures first (colmap image_undistorter) and curate
 
 
 class _Model(NamedTuple):
+    """A camera model of COLMAP.
+
+    Attributes:
+        name: COLMAP's name.
+        parameters: How many parameters it has.
+        focal_lengths: How many of them, at the start, are focal lengths.
+        lens: Which of our lens models it is; None: a pinhole; empty: none of ours.
+    """
+
     name: str
     parameters: int
     focal_lengths: int = 0
-    lens: str | None = None  # None: a pinhole; empty: no lens of ours
+    lens: str | None = None
 
 
 _MODELS = (  # by their numbers in binary files
@@ -59,14 +68,20 @@ _OBSERVATION = np.dtype([("keypoint", "<f8", 2), ("point", "<i8")])
 
 
 class StoredCamera(NamedTuple):
-    """A camera of the file: its model by name, size and parameters as COLMAP orders them."""
+    """A camera as the file has it.
+
+    Attributes:
+        model: COLMAP's name of its model.
+        size_wh: Size of its pictures, pixels.
+        parameters: The model's parameters, in COLMAP's order.
+    """
 
     model: str
     size_wh: tuple[int, int]
     parameters: tuple[float, ...]
 
     def camera(self) -> Camera:
-        """Return it with integers being pixel centres; COLMAP's first centre is (0.5, 0.5).
+        """Return it as a camera where integers are pixel centres; COLMAP's first one is (0.5, 0.5).
 
         Raises:
             GeometryError: For a lens that we have no model of, or no camera.
@@ -92,9 +107,15 @@ class StoredCamera(NamedTuple):
 
 
 class StoredImage(NamedTuple):
-    """An image of the file: world-to-camera rotation (w, x, y, z) and translation, its camera.
+    """An image as the file has it.
 
-    `start` is the byte where its observations begin.
+    Attributes:
+        image_id: Its number in the model.
+        name: Its file.
+        quaternion: Rotation from world to camera (w, x, y, z).
+        translation: Translation from world to camera, in the model's unit.
+        camera_id: The number of its camera.
+        start: The byte of the file where its observations begin.
     """
 
     image_id: int
@@ -105,7 +126,7 @@ class StoredImage(NamedTuple):
     start: int
 
     def world_to_camera(self) -> Floats:
-        """Return the matrix (4, 4), in the model's unit.
+        """Return the matrix (4, 4) from world to camera, in the model's unit.
 
         Raises:
             GeometryError: For a quaternion that is not of unit length.
@@ -115,7 +136,7 @@ class StoredImage(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The three files of a model, of one format."""
+    """The three files of a model: all binary, or all text."""
 
     cameras: Path
     images: Path
@@ -170,8 +191,8 @@ def read_images(path: Path) -> list[StoredImage]:
         DepthLMError: For a damaged file.
     """
     with parsing(path, "images"):
-        found = _text_images(path) if path.suffix == ".txt" else _binary_images(path)
-        return sorted(found, key=lambda image: image.name)
+        stored = _text_images(path) if path.suffix == ".txt" else _binary_images(path)
+        return sorted(stored, key=lambda image: image.name)
 
 
 def images_with_cameras(images: Path, cameras: Path) -> Iterator[tuple[StoredImage, StoredCamera]]:
@@ -236,8 +257,10 @@ def read_observations(path: Path, image: StoredImage) -> tuple[Floats, NDArray[n
             keypoints, points = rows[:, :2], rows[:, 2].astype(np.int64)
         else:
             (count,) = COUNT.unpack(file.read(COUNT.size))
-            found = np.frombuffer(file.read(count * _OBSERVATION.itemsize), dtype=_OBSERVATION)
-            keypoints, points = found["keypoint"], found["point"].astype(np.int64)
+            observations = np.frombuffer(
+                file.read(count * _OBSERVATION.itemsize), dtype=_OBSERVATION
+            )
+            keypoints, points = observations["keypoint"], observations["point"].astype(np.int64)
     return keypoints[points >= 0], points[points >= 0]
 
 

@@ -36,12 +36,12 @@ def find_camera(
 
     Args:
         root: The dataset's folder.
-        scene_folder: That of the scene, relative to it.
-        stars: The picture's identifier.
-        intrinsics: As of `given_camera`; None: usual names.
-        fov: Horizontal field of view, degrees, or `exif`.
+        scene_folder: The scene's folder, relative to the root.
+        stars: The picture's identifier: the text in place of each star of its pattern.
+        intrinsics: What `given_camera` takes; None: files of usual names are looked for.
+        fov: Horizontal field of view in degrees, or `exif`; None: it is not assumed.
         picture: The picture's file.
-        size_wh: Its size.
+        size_wh: Its size, pixels.
         where: What to name in errors.
 
     Raises:
@@ -61,7 +61,14 @@ def find_camera(
 def given_camera(
     root: Path, stars: tuple[str, ...], intrinsics: str, size_wh: tuple[int, int], where: str
 ) -> Camera:
-    """Return the camera of `fx,fy,cx,cy`, or of a file or pattern relative to the root.
+    """Return the camera that a user gives: `fx,fy,cx,cy`, or a file or pattern below the root.
+
+    Args:
+        root: The dataset's folder.
+        stars: The picture's identifier: the text in place of each star of its pattern.
+        intrinsics: What the user gives.
+        size_wh: Size of the picture, pixels.
+        where: What to name in errors.
 
     Raises:
         RecordError: `no intrinsics`, `bad intrinsics`.
@@ -98,12 +105,12 @@ def _read(path: Path, size_wh: tuple[int, int], where: str) -> Camera:
 
 
 def camera_of(numbers: Sequence[float], size_wh: tuple[int, int], what: str, where: str) -> Camera:
-    """Return the camera of fx fy cx cy or of a matrix, 3x3 or 4x4, row by row.
+    """Return the camera of fx fy cx cy, or of a matrix, 3x3 or 4x4, row by row.
 
     Args:
-        numbers: 4, 9 or 16, pixels.
-        size_wh: Size of the picture.
-        what: Says where they come from.
+        numbers: 4, 9 or 16 numbers, pixels.
+        size_wh: Size of the picture, pixels.
+        what: Where the numbers come from, for errors.
         where: What to name in errors.
 
     Raises:
@@ -172,9 +179,9 @@ def assumed_camera(
     """Return a camera that looks through the middle of its picture.
 
     Args:
-        fov: Horizontal field of view, degrees, or `exif`.
+        fov: Horizontal field of view in degrees, or `exif`.
         picture: The picture's file.
-        size_wh: Its size.
+        size_wh: Its size, pixels.
         where: What to name in errors.
 
     Raises:
@@ -208,6 +215,13 @@ def check_scale(
 
     Replica's `cam_params.json` states it as `{"camera": {..., "scale": 6553.5}}`.
 
+    Args:
+        root: The dataset's folder.
+        stars: The picture's identifier: the text in place of each star of its pattern.
+        intrinsics: The file or pattern of the intrinsics; None, or no JSON: nothing is refused.
+        scale: The depth image's values a metre, as the user gives it.
+        where: What to name in errors.
+
     Raises:
         RecordError: `other depth scale`.
     """
@@ -235,6 +249,12 @@ def read_pose(root: Path, stars: tuple[str, ...], pattern: str | None, where: st
 
     A file with a star in its name belongs to one picture; another holds a line of 16 numbers for
     each, and the picture's number, which counts from 0, says which.
+
+    Args:
+        root: The dataset's folder.
+        stars: The picture's identifier: the text in place of each star of its pattern.
+        pattern: The file, or a pattern; None: there are no poses.
+        where: What to name in errors.
 
     Raises:
         RecordError: `bad pose`.

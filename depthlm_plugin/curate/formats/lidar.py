@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
@@ -17,12 +18,13 @@ _SURROUNDED_DEG = 190.0  # more than 180, so that a pole's points surround what 
 
 
 def off_vehicle(points_m: Floats) -> Floats:
-    """Return the points (N, 3) that are not on the vehicle itself, over its outline on the ground.
+    """Return the points (M, 3) that are not on the vehicle itself, over its outline on the ground.
 
     A lidar's motion is made up for as if what it meets stood still; the vehicle does not.
 
     Args:
-        points_m: In its own frame: x forward from the rear axle, y left, metres.
+        points_m: Points (N, 3), metres, in the vehicle's frame: x forward from the rear axle, y
+            left.
     """
     low, high = _VEHICLE_M
     on_it = ((points_m[:, :2] > low) & (points_m[:, :2] < high)).all(axis=1)
@@ -39,7 +41,7 @@ def seen_points(
 ) -> tuple[NDArray[np.int64], Floats, dict[str, int]]:
     """Return what a camera sees of lidar points: pixels, distances, and what was left out.
 
-    Those in front of it, inside its picture and not hidden: see `visible`.
+    It sees those that are in front of it, inside its picture and not hidden: see `visible`.
 
     Args:
         points_m: Points (N, 3) in the frame of the camera at the time of its picture, metres.
@@ -108,8 +110,6 @@ def _hidden(
     pixels: NDArray[np.int64], distance_m: Floats, camera: Camera, window_deg: float
 ) -> NDArray[np.bool_]:
     """Return which points (N,) other points hide from the camera."""
-    from scipy.spatial import cKDTree
-
     hidden = np.zeros(len(pixels), dtype=np.bool_)
     if len(pixels) < 2:
         return hidden

@@ -1,27 +1,21 @@
-"""MATLAB files up to version 7, for split lists."""
+"""MATLAB files up to version 7, in which datasets list their splits."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DepthLMError
+from scipy.io import loadmat
+
+from ...errors import DepthLMError
 
 
 def read_mat(path: Path, key: str) -> Any:
     """Return an array of a `.mat` file.
 
     Raises:
-        ConfigError: Without SciPy.
         DepthLMError: For a file that has no such array.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ConfigError(
-            f"{path} is a MATLAB file; SciPy cannot be imported ({error}):"
-            ' pip install "depthlm-plugin[curate]"'
-        ) from error
     try:
         return loadmat(path)[key]
     except (OSError, ValueError, KeyError, NotImplementedError) as error:

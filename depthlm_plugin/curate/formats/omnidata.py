@@ -1,4 +1,4 @@
-"""Taskonomy and HM3D as Omnidata packs them: pictures, depth images, a JSON file a view."""
+"""Scanned buildings as Omnidata packs them: pictures, depth images, a JSON file for each view."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ, inverse, motion, moved
 from ...views.decode import image_size
 from ..frames import Frame, Item
-from ..reading import Reader, chosen, missing, read_depth_png, read_mask
+from ..reading import Reader, chosen, missing
 from .csv_rows import read_rows
+from .files import read_depth_png, read_mask
 
 _UNITS = 512.0  # of the depth images, a metre
 _NO_DEPTH = 65535
@@ -44,14 +45,18 @@ _COMPARED_PIXELS = 50
 
 
 @dataclass(frozen=True)
-class _Omnidata(Reader):
+class Omnidata(Reader):
+    """Views of scanned buildings; a dataset says which of Omnidata's components, and its splits."""
+
     depth: str = "zbuffer"
 
     COMPONENT: ClassVar[str] = ""
-    MIN_VALID: ClassVar[float] = 0.0  # share of a picture's pixels
+    """The name of the dataset in Omnidata's folders."""
+    MIN_VALID: ClassVar[float] = 0.0
+    """The least share of a picture's pixels that must have a depth."""
 
     @abstractmethod
-    def _listed(self) -> set[str]:
+    def listed(self) -> set[str]:
         """Return the buildings of the split."""
 
     def items(self) -> Iterator[Item]:
@@ -65,7 +70,7 @@ class _Omnidata(Reader):
             if path.is_dir()
         }
         if self.split != "all":
-            listed = self._listed()
+            listed = self.listed()
             if not listed & folders.keys():
                 raise DepthLMError(
                     f"--root {self.root} has {len(folders)} buildings ({next(iter(folders))}, ...),"
@@ -87,7 +92,7 @@ class _Omnidata(Reader):
             return folder / f"{view}_domain_{name or domain}{suffix}"
 
         image = place("rgb")
-        infos = [place(one, ".json", name) for one in _INFO_FOLDERS for name in _INFO_NAMES]
+        infos = [place(of, ".json", name) for of in _INFO_FOLDERS for name in _INFO_NAMES]
         info = _read_info(infos, where)
         camera = _camera(info, image_size(str(image), where), where)
         raw = _read_depth(place(f"depth_{self.depth}"), camera, where)
@@ -110,7 +115,7 @@ class _Omnidata(Reader):
                 f"{100 * good.mean():.0f} % of its pixels have a depth, expected"
                 f" {100 * self.MIN_VALID:.0f} % or more; the view is of a hole in the scan",
             )
-        other = next(one for one in _KINDS if one != self.depth)
+        other = next(kind for kind in _KINDS if kind != self.depth)
         if place(f"depth_{other}").is_file():
             both = {self.depth: raw, other: _read_depth(place(f"depth_{other}"), camera, where)}
             _check_focal(both["zbuffer"], both["euclidean"], camera, where)
@@ -136,93 +141,23 @@ class _Omnidata(Reader):
     def _named(self, layout: str, domain: str, building: str) -> str:
         return layout.format(domain=domain, component=self.COMPONENT, building=building)
 
-    def _table(self, name: str, origin: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-        """Return the rows of the file that says which building is in which split."""
+    def table(self, name: str, origin: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+        """Return the rows of the file that says which building is in which split.
+
+        Args:
+            name: Of the file, in the root or in `splits_taskonomy/`.
+            origin: Where it can be had, for the error.
+            columns: Those that it must have.
+
+        Raises:
+            DepthLMError: For a file that is not there, or not such a table.
+        """
         places = (self.root / name, self.root / "splits_taskonomy" / name)
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             looked_for = f"{name} (from {origin}; --split all needs none)"
             raise missing(self.root, f"{type(self).__name__} with its splits", looked_for)
         return read_rows(path, columns)
-
-
-@dataclass(frozen=True)
-class Taskonomy(_Omnidata):
-    """Taskonomy: photographs of 537 buildings with depth of their scans (Zamir et al., 2018).
-
-    Source: Omnidata's download tool: `omnitools.download rgb depth_zbuffer point_info mask_valid
-    --components taskonomy --subset fullplus`. Folders `<domain>/taskonomy/<building>/`, or those of
-    the older archives. `mask_valid` and a second kind of depth are used to check, where present.
-
-    Licence: Taskonomy's terms of Stanford: research, not commercial, to be agreed to in the tool.
-
-    Camera: pinhole, the horizontal and vertical field of view in the JSON file of each view,
-    principal point at the centre of the picture, 512x512.
-
-    Depth: z along the principal axis, `depth_zbuffer`; `--option depth=euclidean` takes the
-    distances `depth_euclidean`. Of a mesh: thin objects, mirrors and windows are wrong in it. Where
-    both kinds are there, a view is refused when they contradict its field of view by 3 %.
-
-    Units: 16-bit PNG, metres = value / 512.
-
-    Invalid: value 65535 or 0, and where `mask_valid` is 0.
-
-    Split: `train` (default), `val` or `test` of `train_val_test_fullplus.csv` in the root
-    (`--option splits=tiny`, `medium`, `full` or FILE for another), by building; or `all`. Poses
-    are left out where the point that the view was made for is not in the picture.
-    """
-
-    splits: str = "fullplus"
-
-    SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
-    COMPONENT: ClassVar[str] = "taskonomy"
-
-    def _listed(self) -> set[str]:
-        name = self.splits
-        if name in ("tiny", "medium", "full", "fullplus"):
-            name = f"train_val_test_{name}.csv"
-        origin = "splits_taskonomy.zip of https://github.com/StanfordVL/taskonomy, data/assets"
-        rows = self._table(name, origin, ("id", "train", "val", "test"))
-        return {row["id"] for row in rows if row[str(self.split)].strip() == "1"}
-
-
-@dataclass(frozen=True)
-class Hm3d(_Omnidata):
-    """HM3D: rendered views of 900 scanned buildings (Ramakrishnan et al., 2021), from Omnidata.
-
-    Source: Omnidata's download tool: `omnitools.download rgb depth_zbuffer point_info mask_valid
-    --components hm3d`. Folders `<domain>/hm3d/<scene>/`. `mask_valid` and a second kind of depth
-    are used to check, where present.
-
-    Licence: HM3D's terms of Matterport: academic, not commercial.
-
-    Camera: pinhole, the horizontal and vertical field of view in the JSON file of each view,
-    principal point at the centre of the picture, 512x512.
-
-    Depth: z along the principal axis, `depth_zbuffer`; `--option depth=euclidean` takes the
-    distances `depth_euclidean`. Where both are there, a view is refused when they contradict its
-    field of view by 3 %.
-
-    Units: 16-bit PNG, metres = value / 512.
-
-    Invalid: value 65535 or 0, and where `mask_valid` is 0. Views with depth on fewer than half
-    of their pixels are left out: they look through holes of the scan.
-
-    Split: `train` (default) or `val` of `metadata.csv` in the root (`--option splits=FILE` for
-    another), by scene; or `all`. Poses are left out where the point that the view was made for is
-    not in the picture.
-    """
-
-    splits: str = "metadata.csv"
-
-    SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "all")
-    COMPONENT: ClassVar[str] = "hm3d"
-    MIN_VALID: ClassVar[float] = 0.5
-
-    def _listed(self) -> set[str]:
-        origin = "https://github.com/matterport/habitat-matterport-3dresearch"
-        rows = self._table(self.splits, origin, ("scene", "split"))
-        return {row["scene"] for row in rows if row["split"].strip() == self.split}
 
 
 def _read_info(paths: list[Path], where: str) -> dict[str, Any]:

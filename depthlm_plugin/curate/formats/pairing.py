@@ -43,20 +43,20 @@ def matches(root: Path, pattern: str) -> dict[tuple[str, ...], str]:
     regex = "([^/]+)".join(map(re.escape, pattern.split("*")))
     if pattern.endswith("*"):
         regex += _SUFFIXES
-    found: dict[tuple[str, ...], str] = {}
+    files: dict[tuple[str, ...], str] = {}
     for path in sorted(root.glob(pattern)):
         relative = path.relative_to(root).as_posix()
         match = re.fullmatch(regex, relative)
         if match is None or not path.is_file():
             continue
         stars = match.groups()
-        if stars in found:
+        if stars in files:
             raise DepthLMError(
-                f"{root / relative} and {found[stars]} have the same identifier {'/'.join(stars)};"
+                f"{root / relative} and {files[stars]} have the same identifier {'/'.join(stars)};"
                 " give a pattern with a suffix, as rgb/*.png"
             )
-        found[stars] = relative
-    return found
+        files[stars] = relative
+    return files
 
 
 def fill(pattern: str, stars: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..reading import Official
-from .counts import SHOWN, Tally
+from .counts import SHOWN, Counts
 
 _STRATEGIES = {
     "uniform": "uniform over the valid pixels of a frame",
@@ -20,19 +20,29 @@ def data_card(
     config: Mapping[str, Any],
     title: str,
     facts: Mapping[str, str],
-    tally: Tally,
+    counts: Counts,
     depth_kind: str,
     official: Official | None,
 ) -> str:
-    """Return the card as Markdown; the same for the same curation, wherever it ran."""
+    """Return the card as Markdown; it is the same for the same curation, wherever it ran.
+
+    Args:
+        name: Name of the curation.
+        config: Its configuration, as `curation.json` has it.
+        title: Title of the dataset's own card.
+        facts: The card's facts, text by key.
+        counts: What was counted.
+        depth_kind: What the labels are: `distance`, `z` or `as given`.
+        official: How they differ from correct ones; None: they do not.
+    """
     split = config["split"] or "all"
     lines = [
         f"# {name}",
         "",
         title,
         "",
-        f"Curated with `depthlm curate {config['dataset']}`. {tally.records} records,"
-        f" {tally.points} labelled pixels, {len(tally.scenes)} scenes.",
+        f"Curated with `depthlm curate {config['dataset']}`. {counts.records} records,"
+        f" {counts.points} labelled pixels, {len(counts.scenes)} scenes.",
         "",
         "| | |",
         "|---|---|",
@@ -52,20 +62,20 @@ def data_card(
             f" with published numbers only.** {official.note}",
             "",
         ]
-    lines += ["## Labels", "", _distribution(tally), ""]
-    lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {tally.frames} |"]
-    lines += [f"| records | {tally.records} |"]
-    lines += [f"| of these with fewer than {config['points']} points | {tally.short} |"]
+    lines += ["## Labels", "", _distribution(counts), ""]
+    lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {counts.frames} |"]
+    lines += [f"| records | {counts.records} |"]
+    lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]
     lines += [
-        f"| left out: {reason} | {count} |" for reason, count in sorted(tally.left_out.items())
+        f"| left out: {reason} | {count} |" for reason, count in sorted(counts.left_out.items())
     ]
     lines += [
         f"| points left out: {reason} | {count} |"
-        for reason, count in sorted(tally.dropped.items())
+        for reason, count in sorted(counts.dropped.items())
     ]
-    if tally.messages:
+    if counts.messages:
         lines += ["", f"The first problems (up to {SHOWN}):", ""]
-        lines += [f"- {message}" for message in tally.messages]
+        lines += [f"- {message}" for message in counts.messages]
     lines += ["", "![Some of the records as a model sees them](sheet.png)", ""]
     return "\n".join(lines)
 
@@ -86,9 +96,9 @@ _KINDS = {
 }
 
 
-def _distribution(tally: Tally) -> str:
+def _distribution(counts: Counts) -> str:
     shares = (0.01, 0.5, 0.99)
-    numbers = ", ".join(f"p{share * 100:g} {tally.quantile_m(share):.3g} m" for share in shares)
+    numbers = ", ".join(f"p{share * 100:g} {counts.quantile_m(share):.3g} m" for share in shares)
     return f"{numbers} (to 0.5 %)."
 
 

@@ -1,7 +1,8 @@
-"""Finished pieces of a curation on disk, so that one that was killed goes on where it was.
+"""Finished chunks of a curation on disk, so that one that was killed goes on where it was.
 
-A part holds the records of a chunk of frames. Its first line is `{"items": digest, "tally": ...}`,
-the rest are its records; it appears under its name when it is complete.
+A chunk is some frames in the order of the dataset. The first line of its file is
+`{"items": digest, "tally": counts}`, the rest are its records; the file appears under its name when
+it is complete.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from ...errors import DepthLMError
 from ..frames import Item
-from .counts import Tally
+from .counts import Counts
 
 _LOCK = "lock"
 _PARTIAL = ".partial"
@@ -62,8 +63,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The folder of a curation's parts."""
+class Chunks:
+    """The files of a curation's chunks, in a folder of their own.
+
+    Attributes:
+        folder: That folder.
+    """
 
     folder: Path
 
@@ -90,19 +95,19 @@ class Parts:
             remove_leftovers(self.folder.parent)
             yield
 
-    def write(self, chunk: int, items: Sequence[Item], tally: Tally, lines: list[str]) -> None:
-        """Write the part of a chunk."""
-        head = json.dumps({"items": _digest(items), "tally": tally.to_json()})
-        write_whole(self._path(chunk), "".join(f"{line}\n" for line in [head, *lines]).encode())
+    def write(self, number: int, items: Sequence[Item], counts: Counts, lines: list[str]) -> None:
+        """Write a chunk: its frames' digest, what was counted, and its records as lines of JSON."""
+        head = json.dumps({"items": _digest(items), "tally": counts.to_json()})
+        write_whole(self._path(number), "".join(f"{line}\n" for line in [head, *lines]).encode())
 
-    def read_tally(self, chunk: int, items: Sequence[Item]) -> Tally | None:
-        """Return what a finished part counted, or None where there is no such part.
+    def read_counts(self, number: int, items: Sequence[Item]) -> Counts | None:
+        """Return what was counted in a finished chunk, or None where it is not finished.
 
         Raises:
-            DepthLMError: For a part of other frames: the raw data has changed.
+            DepthLMError: For a chunk of other frames: the raw data has changed.
         """
         try:
-            with self._path(chunk).open("rb") as file:
+            with self._path(number).open("rb") as file:
                 head = json.loads(file.readline())
         except FileNotFoundError:
             return None
@@ -112,17 +117,17 @@ class Parts:
                 " the raw data has changed since (was a download still running?); remove that"
                 " folder and start again"
             )
-        return Tally.from_json(head["tally"])
+        return Counts.from_json(head["tally"])
 
-    def records(self, chunks: int) -> Iterator[bytes]:
-        """Yield the lines of all records, in the order of the frames."""
-        for chunk in range(chunks):
-            with self._path(chunk).open("rb") as file:
+    def records(self, count: int) -> Iterator[bytes]:
+        """Yield the records of the first `count` chunks as lines, in the order of the frames."""
+        for number in range(count):
+            with self._path(number).open("rb") as file:
                 next(file)
                 yield from file
 
-    def _path(self, chunk: int) -> Path:
-        return self.folder / f"{chunk:07d}.jsonl"
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:07d}.jsonl"
 
 
 def _digest(items: Sequence[Item]) -> str:

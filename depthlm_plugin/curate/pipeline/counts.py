@@ -1,4 +1,4 @@
-"""What was counted while frames were curated: adds up, and survives a restart as JSON."""
+"""What was counted while frames were curated; counts add up, and survive a restart as JSON."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SHOWN = 20  # problems kept in words; all are counted
 
 
 @dataclass
-class Tally:
+class Counts:
     """Counts of some frames.
 
     Attributes:
-        frames: Looked at.
-        records: Written.
-        points: Labelled.
-        short: Records with fewer points than were asked for.
+        frames: How many were looked at.
+        records: How many gave a record.
+        points: How many pixels were labelled.
+        short: How many records have fewer points than were asked for.
         left_out: Frames without a record, by reason.
         dropped: Points that the reader left out, by reason.
         depths: Histogram of the labels in metres, by logarithm.
-        scenes: Their names.
-        messages: The first problems in words.
+        scenes: The names of their scenes.
+        messages: The first problems, in words.
     """
 
     frames: int = 0
@@ -45,11 +45,11 @@ class Tally:
     messages: list[str] = field(default_factory=list)
 
     def add_depths(self, depth_m: Floats) -> None:
-        """Count labels (N,), metres."""
+        """Add labels (N,), metres, to the histogram."""
         bins = np.floor(np.log(depth_m) * _BINS).astype(np.int64)
         self.depths.update(bins.tolist())
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Add the counts of further frames."""
         self.frames += other.frames
         self.records += other.records
@@ -71,8 +71,20 @@ class Tally:
                 return math.exp((index + 0.5) / _BINS)
         return math.nan
 
+    def summary(self) -> dict[str, Any]:
+        """Return what of it is printed and kept for the user."""
+        return {
+            "frames": self.frames,
+            "records": self.records,
+            "points": self.points,
+            "short": self.short,
+            "scenes": len(self.scenes),
+            "left_out": dict(sorted(self.left_out.items())),
+            "dropped": dict(sorted(self.dropped.items())),
+        }
+
     def to_json(self) -> dict[str, Any]:
-        """Return plain values from which `from_json` makes an equal tally."""
+        """Return plain values from which `from_json` makes equal counts."""
         return {
             "frames": self.frames,
             "records": self.records,
@@ -86,8 +98,8 @@ class Tally:
         }
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Tally:
-        """Return the tally that `to_json` made plain values of."""
+    def from_json(cls, raw: dict[str, Any]) -> Counts:
+        """Return the counts that `to_json` made plain values of."""
         return cls(
             raw["frames"],
             raw["records"],
@@ -101,17 +113,17 @@ class Tally:
         )
 
 
-def check_unit(tally: Tally, options: dict[str, Any]) -> None:
-    """Refuse labels whose median is no distance that cameras see; asks, rather than guesses.
+def check_unit(counts: Counts, options: dict[str, Any]) -> None:
+    """Refuse labels whose median is no distance that cameras see, so that the user says what is so.
 
     Args:
-        tally: What was counted yet.
+        counts: What was counted yet.
         options: The reader's options and their values, one of which may be the unit's.
 
     Raises:
-        DepthLMError: Says the median, and how to confirm or correct it.
+        DepthLMError: For such a median; the message says it, and how to confirm or correct it.
     """
-    median_m = tally.quantile_m(0.5)
+    median_m = counts.quantile_m(0.5)
     low_m, high_m = PLAUSIBLE_M
     if math.isnan(median_m) or low_m <= median_m <= high_m:
         return
@@ -126,6 +138,6 @@ def check_unit(tally: Tally, options: dict[str, Any]) -> None:
         advice += f"; otherwise correct --option depth_scale={scale:g}"
         advice += f", which is {', '.join(fits)} in other datasets" if fits else ""
     raise DepthLMError(
-        f"the unit looks wrong: the median label of {tally.points} is {median_m:.3g} m, expected"
+        f"the unit looks wrong: the median label of {counts.points} is {median_m:.3g} m, expected"
         f" {low_m:g} to {high_m:g} m; {advice}. Nothing was kept"
     )

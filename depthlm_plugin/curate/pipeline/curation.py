@@ -1,4 +1,4 @@
-"""The loop of a curation: frames in chunks, by worker processes, to parts and then to records."""
+"""The loop of a curation: frames, a chunk at a time, by worker processes, to a records file."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ...config.block import DepthLMConfig
 from ...errors import ConfigError, DepthLMError
+from ...pictures.preview import draw_sheet, spread
+from ...records.rows import open_rows
+from ...sampling.planner import Planner
 from ..frames import Item
-from ..registry import options_of
+from ..loading import source_digest
 from .card import data_card
 from .chunks import write_whole
-from .counts import Tally, check_unit
+from .counts import Counts, check_unit
 from .labelling import Job
-from .output import Output, counts_of
+from .output import Output
 from .points import check_strategy
 from .workers import check_engine, results
 
 CHUNK_FRAMES = 64  # what a killed worker has to do again, and one file while the curation runs
-_FORMAT = 1  # of parts and labels: another number does not go on with an older curation
-_TILES = 12
+_FORMAT = 1  # of chunks and labels: another number does not go on with an older curation
+_TILES = 12  # of the contact sheet
+_MULTIPLE_PX = 28  # of whose multiples its views are, as Qwen2.5-VL's
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,10 @@ class Settings:
     """How a curation runs, none of which changes a byte of what it writes.
 
     Attributes:
-        workers: Processes, or Ray tasks at a time.
-        engine: One of `engines.ENGINES`.
+        workers: How many processes there are, or Ray tasks at a time.
+        engine: One of `workers.ENGINES`.
         confirm_unit: Whether the user says that implausible metres are right.
-        chunk_frames: Frames a part.
+        chunk_frames: How many frames a chunk has.
     """
 
     workers: int = 1
@@ -51,10 +56,10 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
     Killed at any moment and started again, it ends with the bytes of an uninterrupted run.
 
     Args:
-        job: What to read and how to label it.
-        output: Where to write.
-        limit: So many frames, in the order of the dataset; None: all.
-        settings: How to run.
+        job: What is read, and how it is labelled.
+        output: Where it is written.
+        limit: How many frames are read, in the order of the dataset; None: all.
+        settings: How it runs.
 
     Returns:
         The counts of frames, records and points, and of frames left out, by reason.
@@ -69,11 +74,11 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
     if not items:
         raise DepthLMError(f"{job.reader.root} lists no frame of {job.dataset}; is it complete?")
     _refuse_twins(items)
-    counts = output.claim(config, job.reader.root)
-    if counts is not None:
+    finished = output.claim(config, job.reader.root)
+    if finished is not None:
         print(f"{output.records} is finished already; nothing was done", file=sys.stderr)
-        return counts
-    with output.parts.opened():
+        return finished
+    with output.chunks.opened():
         size = settings.chunk_frames
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
         total = _label_all(job, output, chunks, settings)
@@ -83,14 +88,14 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
                 f"none of {total.frames} frames gave a record: {_reasons(total)}; the first:"
                 f" {(total.messages or ['-'])[0]}. Nothing was kept"
             )
-        counts = counts_of(total)
-        output.finish(len(chunks), config, counts)
+        summary = total.summary()
+        output.finish(len(chunks), config, summary)
         _describe(job, output, config, total)
         output.register(None if job.reader.VERBATIM else _kind(job))
         output.clean()
     for message in total.messages:
         print(message, file=sys.stderr)
-    return counts
+    return summary
 
 
 def _check(job: Job, limit: int | None, settings: Settings) -> None:
@@ -109,7 +114,7 @@ def _check(job: Job, limit: int | None, settings: Settings) -> None:
 def _config(job: Job, limit: int | None) -> dict[str, Any]:
     """Return what two runs must have in common to write the same bytes."""
     values = asdict(job.reader)
-    return {
+    config = {
         "format": _FORMAT,
         "dataset": job.dataset,
         "split": job.reader.split,
@@ -120,9 +125,12 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
         "limit": limit,
         "compat": "official" if job.reader.compat else None,
         "options": {
-            name: values[name] for name in options_of(type(job.reader)) if values[name] is not None
+            name: values[name] for name in job.reader.options() if values[name] is not None
         },
     }
+    if (digest := source_digest(type(job.reader))) is not None:
+        config["reader"] = digest
+    return config
 
 
 def _refuse_twins(items: Sequence[Item]) -> None:
@@ -137,42 +145,41 @@ def _refuse_twins(items: Sequence[Item]) -> None:
 
 def _label_all(
     job: Job, output: Output, chunks: Sequence[Sequence[Item]], settings: Settings
-) -> Tally:
-    """Return the counts of all chunks, having written the parts that were missing."""
-    total = Tally()
-    parts = output.parts
+) -> Counts:
+    """Return the counts of all chunks, having written those that were missing."""
+    total = Counts()
     frames = sum(map(len, chunks))
     # disable=None: quiet when stderr is not a terminal
     with tqdm(total=frames, unit="frame", disable=None, delay=2, file=sys.stderr) as progress:
         done = {
-            number: tally
+            number: counts
             for number, items in enumerate(chunks)
-            if (tally := parts.read_tally(number, items)) is not None
+            if (counts := output.chunks.read_counts(number, items)) is not None
         }
         if done:
-            kept = sum(tally.frames for tally in done.values())
+            kept = sum(counts.frames for counts in done.values())
             print(f"going on: {kept} of {frames} frames are done", file=sys.stderr)
             progress.update(kept)
             progress.unpause()  # so that the rate is this run's
         waiting = [number for number in range(len(chunks)) if number not in done]
         made = results(
-            _make,
+            _write_chunk,
             [(job, output, number, chunks[number]) for number in waiting],
             settings.workers,
             settings.engine,
         )
         for number in range(len(chunks)):
-            tally = done.pop(number, None)
-            if tally is None:
-                tally = next(made)
-                progress.update(tally.frames)
-            total.add(tally)
+            counts = done.pop(number, None)
+            if counts is None:
+                counts = next(made)
+                progress.update(counts.frames)
+            total.add(counts)
             if not settings.confirm_unit:
                 _ask_about_unit(job, output, total)
     return total
 
 
-def _ask_about_unit(job: Job, output: Output, total: Tally) -> None:
+def _ask_about_unit(job: Job, output: Output, total: Counts) -> None:
     try:
         check_unit(total, asdict(job.reader))
     except DepthLMError:
@@ -180,15 +187,18 @@ def _ask_about_unit(job: Job, output: Output, total: Tally) -> None:
         raise
 
 
-def _make(job: Job, output: Output, number: int, items: Sequence[Item]) -> Tally:
-    """Write the part of a chunk and return its counts; called in worker processes."""
-    tally, records = job.label(items)
+def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -> Counts:
+    """Write a chunk and return its counts; called in worker processes.
+
+    The job comes first: what unpickles its reader makes the module known that items may need.
+    """
+    counts, records = job.label(items)
     lines = [json.dumps(record, ensure_ascii=False) for record in records]
-    output.parts.write(number, items, tally, lines)
-    return tally
+    output.chunks.write(number, items, counts, lines)
+    return counts
 
 
-def _describe(job: Job, output: Output, config: dict[str, Any], total: Tally) -> None:
+def _describe(job: Job, output: Output, config: dict[str, Any], total: Counts) -> None:
     title, facts = job.reader.card()
     official = job.reader.OFFICIAL if job.reader.compat else None
     kind = "as given" if job.reader.VERBATIM else _kind(job)
@@ -198,17 +208,16 @@ def _describe(job: Job, output: Output, config: dict[str, Any], total: Tally) ->
 
 
 def _draw_sheet(output: Output) -> None:
-    """Write the contact sheet, at the focal length of the first picture so that it stays sharp."""
-    from ...config.block import DepthLMConfig
-    from ...pictures.preview import draw_sheet, spread
-    from ...records.rows import open_rows
-    from ...sampling.planner import Planner
+    """Write the contact sheet: some records, whole, as a model with the default settings sees them.
 
+    A record that is refused at the default focal length has a tile that says why.
+    """
     rows = open_rows(output.records)
-    first = json.loads(rows[0][1]) if isinstance(rows[0][1], str) else rows[0][1]
-    config = DepthLMConfig.from_block({"focal_px": first["intrinsics"][0]})
-    planner = Planner(config, output.name, (str(output.out),), False, 28, None)
-    sheet, _ = draw_sheet(planner, rows, spread(str(output.records), rows, _TILES), skip=True)
+    planner = Planner(
+        DepthLMConfig(), output.name, (str(output.out),), train=False, multiple=_MULTIPLE_PX
+    )
+    chosen = spread(str(output.records), rows, _TILES)
+    sheet, _ = draw_sheet(planner, rows, chosen, show_refused=True)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     write_whole(output.sheet, buffer.getvalue())
@@ -219,5 +228,5 @@ def _kind(job: Job) -> str:
     return official.depth_kind if official else "distance"
 
 
-def _reasons(total: Tally) -> str:
+def _reasons(total: Counts) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in total.left_out.most_common())

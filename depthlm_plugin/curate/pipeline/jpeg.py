@@ -17,9 +17,13 @@ SUBSAMPLING = 0  # 4:4:4: colours as sharp as the rest
 
 
 def prepare(picture: Image.Image, camera: Camera, focal_px: float) -> tuple[bytes, Camera]:
-    """Return a picture as JPEG, undistorted and with fx = fy, and its camera.
+    """Return a picture as JPEG, undistorted and with fx = fy, and its new camera.
 
-    Its focal length is `focal_px`, or less where the picture has less: it is never enlarged.
+    Args:
+        picture: The picture, RGB.
+        camera: Its camera, with its lens.
+        focal_px: The new focal length, pixels; less where the picture has less: it is never
+            enlarged.
     """
     pixels = undistort_image(np.asarray(picture), camera)
     focal_px = min(focal_px, camera.fx, camera.fy)
@@ -35,10 +39,15 @@ def prepare(picture: Image.Image, camera: Camera, focal_px: float) -> tuple[byte
 def carried(
     pixels: NDArray[np.int64], camera: Camera, target: Camera
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where labelled pixels (N, 2) are in the prepared picture (M, 2), and which (M,).
+    """Return where labelled pixels (N, 2) are in the prepared picture (M, 2), and which (M,) are.
 
     Those that leave the picture, as undistorting does at its border, and all but the first of
     those that fall on one pixel are left out.
+
+    Args:
+        pixels: The pixels, as (x, y), of the stored picture.
+        camera: The camera of the stored picture.
+        target: The camera of the prepared one.
     """
     scale_xy = target.fx / camera.fx, target.fy / camera.fy
     # Design §4: u' = (u + 0.5) s - 0.5, rounded with halves up.

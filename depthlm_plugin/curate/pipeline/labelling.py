@@ -1,4 +1,4 @@
-"""One frame to one record."""
+"""A frame to its record: labels drawn, converted and rounded, its picture named or written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...views.decode import check_size, decode_rgb, load_rgb
 from ..frames import Frame, Item
 from ..reading import Reader
 from .chunks import write_whole
-from .counts import SHOWN, Tally
+from .counts import SHOWN, Counts
 from .jpeg import carried, prepare
 from .output import IMAGES, RAW
 from .points import beside_edges, frame_rng, sample
@@ -32,14 +32,15 @@ class Job:
     """What a worker process needs to know of a curation.
 
     Attributes:
-        reader: Of the raw dataset.
-        dataset: Its name.
-        name: Of the curation; image paths begin with it.
-        folder: What belongs to the records: pictures are written below it.
-        points: To draw a frame.
-        seed: Of the draw.
-        sampling: Its strategy.
-        jpeg_focal_px: Write pictures as JPEG at this focal length; None: use them as they are.
+        reader: The reader of the raw dataset.
+        dataset: Name of the dataset.
+        name: Name of the curation; image paths begin with it.
+        folder: The folder of what belongs to the records; pictures are written below it.
+        points: How many points are drawn of a frame.
+        seed: Seed of the draw.
+        sampling: Strategy of the draw, one of `points.STRATEGIES`.
+        jpeg_focal_px: Focal length at which pictures are written as JPEG, pixels; None: they are
+            used as they are.
     """
 
     reader: Reader
@@ -51,24 +52,24 @@ class Job:
     sampling: str
     jpeg_focal_px: float | None = None
 
-    def label(self, items: Sequence[Item]) -> tuple[Tally, list[dict[str, Any]]]:
+    def label(self, items: Sequence[Item]) -> tuple[Counts, list[dict[str, Any]]]:
         """Return the records of some frames, and what was counted; write pictures they need.
 
         A frame that is damaged is counted under its reason, and the others are done.
         """
-        tally = Tally()
+        counts = Counts()
         records = []
         for item in items:
-            tally.frames += 1
+            counts.frames += 1
             where = f"{self.dataset} {item.frame_id}"
             try:
-                records.append(self._record(self._load(item, where), item, where, tally))
+                records.append(self._record(self._load(item, where), item, where, counts))
             except RecordError as error:
-                tally.left_out[error.reason] += 1
-                if len(tally.messages) < SHOWN:
+                counts.left_out[error.reason] += 1
+                if len(counts.messages) < SHOWN:
                     # The card is the same on every machine.
-                    tally.messages.append(str(error).replace(str(self.reader.root), "ROOT"))
-        return tally, records
+                    counts.messages.append(str(error).replace(str(self.reader.root), "ROOT"))
+        return counts, records
 
     def _load(self, item: Item, where: str) -> Frame:
         try:
@@ -78,7 +79,7 @@ class Job:
         except OSError as error:
             raise RecordError("unreadable file", where, f"{error}; fetch it again") from error
 
-    def _record(self, frame: Frame, item: Item, where: str, tally: Tally) -> dict[str, Any]:
+    def _record(self, frame: Frame, item: Item, where: str, counts: Counts) -> dict[str, Any]:
         official = self.reader.OFFICIAL if self.reader.compat else None
         pixels, depth_m = sample(
             frame,
@@ -109,13 +110,13 @@ class Job:
         labels = depth_m.tolist()
         if not verbatim:
             labels = [round(label, _DIGITS) for label in labels]
-        tally.records += 1
-        tally.points += len(labels)
-        tally.short += len(labels) < self.points
-        tally.dropped.update(frame.dropped)
-        tally.add_depths(depth_m)
+        counts.records += 1
+        counts.points += len(labels)
+        counts.short += len(labels) < self.points
+        counts.dropped.update(frame.dropped)
+        counts.add_depths(depth_m)
         if frame.scene is not None:
-            tally.scenes.add(frame.scene)
+            counts.scenes.add(frame.scene)
         return _without_none(
             {
                 "image": image,

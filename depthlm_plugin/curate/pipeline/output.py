@@ -7,7 +7,7 @@ OUT/NAME/sheet.png        contact sheet
 OUT/NAME/curation.json    configuration and counts
 OUT/NAME/raw              link to the raw download, whose pictures are used where they are
 OUT/NAME/images/          pictures of datasets that have no picture files
-OUT/NAME/parts/           while it runs
+OUT/NAME/parts/           its finished chunks, while it runs
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DepthLMError
-from .chunks import Parts, is_leftover, partial_of, write_whole
-from .counts import Tally
+from .chunks import Chunks, is_leftover, partial_of, write_whole
 
 RAW = "raw"
 IMAGES = "images"
@@ -34,11 +33,11 @@ _INFO = "dataset_info.json"
 
 @dataclass(frozen=True)
 class Output:
-    """The places of one curation.
+    """Where one curation writes.
 
     Attributes:
         out: Folder for several curations, LLaMA-Factory's `dataset_dir`.
-        name: Of this one.
+        name: Name of this one.
     """
 
     out: Path
@@ -50,28 +49,28 @@ class Output:
 
     @property
     def folder(self) -> Path:
-        """What belongs to the records."""
+        """The folder of what belongs to the records."""
         return self.out / self.name
 
     @property
     def records(self) -> Path:
-        """The records file, there when all is finished."""
+        """The records file, which is there when all is finished."""
         return self.out / f"{self.name}.jsonl"
 
     @property
     def card(self) -> Path:
-        """The data card."""
+        """The file of the data card."""
         return self.folder / "README.md"
 
     @property
     def sheet(self) -> Path:
-        """The contact sheet."""
+        """The file of the contact sheet."""
         return self.folder / "sheet.png"
 
     @property
-    def parts(self) -> Parts:
-        """The parts of a curation that is not finished."""
-        return Parts(self.folder / "parts")
+    def chunks(self) -> Chunks:
+        """The chunks of a curation that is not finished."""
+        return Chunks(self.folder / "parts")
 
     def claim(self, config: dict[str, Any], root: Path) -> dict[str, Any] | None:
         """Take the places for a configuration; return its counts where it is finished already.
@@ -93,8 +92,8 @@ class Output:
             except OSError as error:
                 raise DepthLMError(f"cannot make {self.folder} ({error})") from error
             self._describe({"config": config})
-        found = _read(place)
-        had = found.get("config", {})
+        description = _read(place)
+        had = description.get("config", {})
         differing = sorted(
             key for key in {*had, *config} if had.get(key, ...) != config.get(key, ...)
         )
@@ -108,16 +107,20 @@ class Output:
                 f" or --name, or remove {self.folder} and {self.records}"
             )
         self._link(root)
-        counts: dict[str, Any] | None = found.get("counts")
-        return counts if self.records.is_file() and not self.parts.folder.is_dir() else None
+        counts: dict[str, Any] | None = description.get("counts")
+        return counts if self.records.is_file() and not self.chunks.folder.is_dir() else None
 
     def finish(self, chunks: int, config: dict[str, Any], counts: dict[str, Any]) -> None:
-        """Join the parts to the records file and describe it; it appears complete."""
+        """Join the first `chunks` chunks to the records file, which appears complete.
+
+        Raises:
+            DepthLMError: When it cannot be written, such as on a full disk.
+        """
         self._describe({"config": config, "counts": counts})
         partial = partial_of(self.folder / self.records.name)
         try:
             with partial.open("wb") as file:
-                file.writelines(self.parts.records(chunks))
+                file.writelines(self.chunks.records(chunks))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.records)
@@ -129,8 +132,8 @@ class Output:
             ) from error
 
     def clean(self) -> None:
-        """Remove the parts, after everything else is in place."""
-        shutil.rmtree(self.parts.folder, ignore_errors=True)
+        """Remove the chunks, after everything else is in place."""
+        shutil.rmtree(self.chunks.folder, ignore_errors=True)
 
     def abandon(self) -> None:
         """Remove all of an unfinished curation."""
@@ -144,7 +147,11 @@ class Output:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def register(self, depth_kind: str | None) -> None:
-        """Add the records to `dataset_info.json`; what a user added to the entry stays."""
+        """Add the records to `dataset_info.json`; what a user added to the entry stays.
+
+        Args:
+            depth_kind: What the labels are; None: each record says it.
+        """
         with _locked(self.out):
             for path in self.out.iterdir():
                 if is_leftover(path):
@@ -179,19 +186,6 @@ class Output:
                 f"cannot link {link} to the pictures in {root} ({error}); choose an --out on a file"
                 " system with symbolic links"
             ) from error
-
-
-def counts_of(tally: Tally) -> dict[str, Any]:
-    """Return the counts that are printed and kept."""
-    return {
-        "frames": tally.frames,
-        "records": tally.records,
-        "points": tally.points,
-        "short": tally.short,
-        "scenes": len(tally.scenes),
-        "left_out": dict(sorted(tally.left_out.items())),
-        "dropped": dict(sorted(tally.dropped.items())),
-    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from ...seeds import number_of
 from ..frames import Frame
 
 STRATEGIES = ("uniform", "log", "edges")
-_BIN = math.log(1.25)  # width of a stratum: what delta1 calls the same distance
+_STRATUM = math.log(1.25)  # its width: what delta1 calls the same distance
 _EDGE = 1.05  # largest over smallest depth of a 3x3 neighbourhood that has no edge
 _EDGE_REACH = 2  # pixels of the map around an edge that are called beside it
 _BLOCK = 4096  # candidates whose rays are tried at a time: Newton's method is not free
 
 
 def check_strategy(name: str) -> str:
-    """Return a strategy's name.
+    """Return the name of a sampling strategy.
 
     Raises:
         ConfigError: For an unknown one.
@@ -57,9 +58,9 @@ def sample(
     Args:
         frame: The frame.
         count: How many to draw.
-        rng: Its generator: see `frame_rng`.
+        rng: The frame's generator, see `frame_rng`.
         strategy: One of `STRATEGIES`.
-        border_px: Pixels nearer to the picture's border are left out.
+        border_px: How wide a border of the picture gets no labels, pixels.
         where: What to name in errors.
 
     Raises:
@@ -102,7 +103,7 @@ def _order(
     distance_m = convert_depth(
         depth_m[seen], pixels[seen], frame.camera, kind=frame.depth_kind, to="distance"
     )
-    strata = np.floor(np.log(distance_m) / _BIN).astype(np.int64)
+    strata = np.floor(np.log(distance_m) / _STRATUM).astype(np.int64)
     _, index, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     # Smallest first, exponential variates times stratum sizes are a draw without replacement with
     # weights 1 / size (Efraimidis and Spirakis 2006).
@@ -116,22 +117,20 @@ def _first_seen(
     """Return the first `count` of `order` that have a ray in the camera's lens model."""
     if frame.camera.lens is None:
         return order[:count]
-    found: list[NDArray[np.int64]] = []
+    taken: list[NDArray[np.int64]] = []
     missing = count
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
         block = block[frame.camera.can_undistort(pixels[block])][:missing]
-        found.append(block)
+        taken.append(block)
         missing -= len(block)
         if not missing:
             break
-    return np.concatenate(found) if found else order[:0]
+    return np.concatenate(taken) if taken else order[:0]
 
 
 def _without_edges(frame: Frame, where: str) -> Frame:
     """Return the frame without the pixels of its map whose 3x3 neighbours' valid depths differ."""
-    from dataclasses import replace
-
     if frame.depth_m is None:
         raise RecordError(
             "no depth map",

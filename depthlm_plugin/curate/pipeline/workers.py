@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 def check_engine(name: str) -> str:
-    """Return an engine's name.
+    """Return the name of an engine.
 
     Raises:
         ConfigError: For an unknown one.
@@ -45,7 +45,7 @@ def results(
         pieces: Its arguments, which can be pickled.
         workers: How many pieces are worked on at a time.
         engine: `processes` of this machine, or tasks of `ray`: of the cluster that the environment
-            names (RAY_ADDRESS) or that runs on this machine, else of a local one that is started.
+            names (RAY_ADDRESS) or that runs on this machine, or else of one that is started here.
 
     Raises:
         DepthLMError: For a worker that died, or no Ray.

@@ -17,17 +17,8 @@ from support.raw.small import (
 from support.scene import POSES, Pinhole, z_at
 
 from depthlm_plugin.cli import main
-from depthlm_plugin.curate.reading import CARD_KEYS
-from depthlm_plugin.curate.registry import DATASETS, make_reader, reader_class
 
 WIDE = Pinhole(152.0, 148.0, 95.0, 80.0, 200, 150)
-
-
-@pytest.mark.parametrize("dataset", sorted(DATASETS))
-def test_every_reader_is_a_data_card(dataset):
-    title, facts = reader_class(dataset).card()
-    assert title
-    assert list(facts) == list(CARD_KEYS)
 
 
 def test_ibims1(tmp_path, capsys):
@@ -338,38 +329,3 @@ def test_published_files_that_do_not_say_what_they_hold(tmp_path, capsys):
     _, said = curate(capsys, "depthlm", tmp_path / "raw", tmp_path / "out", status=1)
     assert "6 no depth kind" in said
     assert not (tmp_path / "out" / "depthlm").exists()
-
-
-@pytest.mark.parametrize("dataset", sorted(DATASETS))
-def test_a_wrong_root_is_told_what_was_looked_for_and_what_is_there(tmp_path, capsys, dataset):
-    root = tmp_path / "raw"
-    (root / "holiday").mkdir(parents=True)
-    (root / "archive.zip").write_bytes(b"")
-    options = FOLDER[:4] if dataset == "folder" else []
-    _, said = curate(capsys, dataset, root, tmp_path / "out", *options, status=1)
-    assert "looked for" in said
-    assert "there is archive.zip, holiday/; unpack archive.zip first?" in said
-    assert not (tmp_path / "out").exists()
-    _, said = curate(capsys, dataset, tmp_path / "nowhere", tmp_path / "out", *options, status=1)
-    assert "nowhere is not a folder" in said
-
-
-def test_names_are_suggested(tmp_path, capsys):
-    _, said = curate(capsys, "ibims", tmp_path, tmp_path / "out", status=1)
-    assert "did you mean 'ibims1'" in said
-    _, said = curate(capsys, "nyuv2", tmp_path, tmp_path / "out", "--split", "tset", status=1)
-    assert "did you mean 'test'" in said
-    _, said = curate(capsys, "ibims1", tmp_path, tmp_path / "out", "--split", "test", status=1)
-    assert "it has none" in said
-
-
-def test_list(capsys):
-    assert main(["curate", "--list"]) == 0
-    printed = capsys.readouterr().out
-    assert all(f"\n{dataset} " in f"\n{printed}" for dataset in DATASETS)
-    assert "options: depth_scale, depth_kind" in printed
-
-
-def test_readers_open_nothing_when_made(tmp_path):
-    for dataset in DATASETS:
-        assert make_reader(dataset, tmp_path / "nowhere").root == tmp_path / "nowhere"

@@ -1,6 +1,7 @@
 """TUM RGB-D against the scene that its fixtures show."""
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -31,6 +32,17 @@ def copied(written, tmp_path):
 
 def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_without_opencv_the_sheet_says_so_and_records_are_whole(
+    written, tmp_path, capsys, monkeypatch
+):
+    root, truth = written
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    counts, _ = curate(capsys, "tum", root, tmp_path, *ONE)
+    assert counts["records"] == len(truth)
+    with Image.open(tmp_path / "tum" / "sheet.png") as sheet:
+        assert len(set(sheet.crop((8, 8, 556, 296)).getdata())) == 1  # distorted: not drawn
 
 
 def test_tum(written, tmp_path, capsys):

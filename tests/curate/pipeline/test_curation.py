@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,9 +47,29 @@ def test_what_is_written(room, tmp_path, capsys):
     assert (records[0]["image"], records[0]["source"]) == ("desk/raw/rgb/0000.png", "folder")
     assert not os.path.isabs((out / "desk" / "raw").readlink())
     with Image.open(out / "desk" / "sheet.png") as sheet:
-        assert np.asarray(sheet).std() > 10
+        assert sheet.height > 2 * 288  # five tiles, three in a row
     samples = DepthSamples(out / "desk.jsonl", train=False, focal_px=62, size_multiple=1)
     assert samples[4].image.size == (64, 48)  # found without a media_dir
+
+
+def test_the_sheet_shows_pictures_at_the_focal_length_of_training(tmp_path, capsys):
+    root, out = tmp_path / "raw", tmp_path / "out"
+    write_folder(root / "far", Pinhole(1500.0, 1480.0, 320.0, 240.0, 640, 480), POSES[:1])
+    write_folder(root / "tiny", Pinhole(50.0, 50.0, 31.5, 23.5, 64, 48), POSES[:1])  # 20 times
+    write_folder(root / "wide", Pinhole(152.0, 148.0, 95.0, 80.0, 200, 150), POSES[:1])
+    curate(capsys, "folder", root, out, *FOLDER, "--workers", 1)
+    records = [record for record in read_records(out / "folder.jsonl") if record["scene"] != "tiny"]
+    assert len(records) == 2
+    samples = DepthSamples(out / "folder.jsonl", train=False, on_error="skip")
+    with Image.open(out / "folder" / "sheet.png") as sheet:
+        rooms = [sheet.crop((8 + 556 * n, 8, 8 + 556 * n + 548, 8 + 288)) for n in range(3)]
+    assert len(set(rooms[1].getdata())) == 1  # refused: says why instead
+    for room, sample in zip((rooms[0], rooms[2]), samples, strict=True):
+        assert sample.camera.fx == 1000
+        (x, y), (width, height) = sample.pixels[0], sample.image.size
+        left, top = np.clip((x - 70, y - 70), 0, (width - 140, height - 140)).tolist()
+        native = sample.image.crop((left, top, left + 140, top + 140))
+        assert room.crop((392, 0, 532, 140)).tobytes() == native.tobytes()
 
 
 def test_card(room, tmp_path, capsys):
@@ -75,9 +94,9 @@ def test_card(room, tmp_path, capsys):
     assert str(tmp_path) not in card
 
 
-def test_workers_and_parts_change_no_byte(room, tmp_path, capsys):
+def test_workers_and_chunks_change_no_byte(room, tmp_path, capsys):
     root, _ = room
-    killed.run(root, tmp_path / "parts")  # two frames a part
+    killed.run(root, tmp_path / "parts")  # two frames a chunk
     options = [*FOLDER, "--points", 20, "--name", "room"]
     for workers in (1, 2):
         curate(capsys, "folder", root, tmp_path / str(workers), *options, "--workers", workers)
@@ -116,7 +135,7 @@ def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, t
     out = tmp_path / "out"
     out.mkdir()
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(Path(killed.__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     result = subprocess.run(
         [sys.executable, "-W", "error", killed.__file__, str(root), str(out)],
         env=environment, capture_output=True, text=True, timeout=300, check=False,
@@ -206,14 +225,14 @@ def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
     out = tmp_path / "out"
     (out / "room").mkdir(parents=True)
     job, output = killed.job_of(root, out)
-    with output.parts.opened():
-        tally, _ = job.label(items := list(job.reader.items())[:3])
-        output.parts.write(0, items, tally, [])
+    with output.chunks.opened():
+        counts, _ = job.label(items := list(job.reader.items())[:3])
+        output.chunks.write(0, items, counts, [])
         with pytest.raises(DepthLMError, match="raw data has changed since"):
-            output.parts.read_tally(0, items[:2])
+            output.chunks.read_counts(0, items[:2])
         with (
             pytest.raises(DepthLMError, match="being written by another process"),
-            output.parts.opened(),
+            output.chunks.opened(),
         ):
             pass
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,7 +157,7 @@ def test_another_focal_length_is_another_configuration(tmp_path, capsys):
 _BY_RAY = """
 import sys
 from pathlib import Path
-from curate_fixtures import killed
+from support import killed
 from depthlm_plugin.curate.pipeline.curation import Settings, curate
 from depthlm_plugin.curate.pipeline.workers import results
 from depthlm_plugin.errors import DepthLMError
@@ -184,7 +183,7 @@ def test_ray_tasks_write_the_same_bytes(tmp_path):
     killed.run(root, tmp_path / "here")
     script = tmp_path / "by_ray.py"
     script.write_text(_BY_RAY)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, str(script), str(root), str(tmp_path / "ray")],
         env=environment,

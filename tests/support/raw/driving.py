@@ -324,3 +324,10 @@ def _write_npz(path, points, *, structured):
         kinds = [(name, np.float32) for name in ("X", "Y", "Z", "INTENSITY")]
         rows = np.array([tuple(row) for row in rows.tolist()], dtype=kinds)
     np.savez_compressed(path, data=rows)
+
+
+FIXTURES = {
+    "argoverse2": (write_argoverse2, ["--option", "cameras=ring_front_center"]),
+    "ddad": (write_ddad, []),
+    "nuscenes": (write_nuscenes, []),
+}

@@ -261,3 +261,6 @@ def write_tum(root, sequences=FREIBURG, count=3):
             poses.append(f"{START_S + seconds:.4f} {place}")
         (folder / "groundtruth.txt").write_text("\n".join(poses) + "\n")
     return truth
+
+
+FIXTURES = {"scannetpp": (write_scannetpp, []), "tum": (write_tum, [])}

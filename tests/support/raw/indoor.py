@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -219,3 +220,11 @@ def write_cameras(root, matrices):
     ]
     with (root / "metadata_camera_parameters.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
+
+
+FIXTURES = {
+    "hm3d": (partial(write_omnidata, component="hm3d", splits=HM3D), []),
+    "hypersim": (write_hypersim, ["--split", "all"]),
+    "matterport3d": (write_matterport3d, []),
+    "taskonomy": (partial(write_omnidata, component="taskonomy", splits=TASKONOMY), []),
+}

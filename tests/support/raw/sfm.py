@@ -324,3 +324,9 @@ def _write_text(folder, model, camera, names, poses, seen, points):
         pairs = " ".join(f"{image} {index}" for image, index in track)
         lines.append(f"{3 * number + 100} {values} 200 0 255 {error} {pairs}")
     (folder / "points3D.txt").write_text("\n".join(lines) + "\n")
+
+
+FIXTURES = {
+    "colmap": (write_colmap, ["--option", f"scale={METRES}"]),
+    "eth3d": (write_eth3d, []),
+}

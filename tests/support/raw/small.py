@@ -4,6 +4,7 @@ Every writer returns {frame id: (pinhole, pose)}: what the labels are checked ag
 """
 
 import json
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -152,3 +153,16 @@ def write_published(root, count=6, points=100):
         lines.append(json.dumps(record))
     (root / "set_val.jsonl").write_text("\n".join(lines) + "\n")
     return [json.loads(line) for line in lines]
+
+
+_ROOM = Pinhole(152.0, 148.0, 95.0, 80.0, 200, 150)
+FIXTURES = {
+    "depthlm": (write_published, ["--option", "depth_kind=z"]),
+    "diode": (write_diode, []),
+    "folder": (
+        partial(write_folder, pinhole=_ROOM, poses=POSES),
+        ["--option", "depth_scale=1000", "--option", "depth_kind=z"],
+    ),
+    "ibims1": (write_ibims1, []),
+    "nyuv2": (write_nyuv2, []),
+}

@@ -173,3 +173,10 @@ def _write_oxts(date, drive):
         packet[25:] = 4, 10, 4, 4, 0
         text = " ".join(f"{one:.15g}" for one in packet)
         (folder / f"{number:010d}.txt").write_text(text + "\n")
+
+
+FIXTURES = {
+    "kitti": (write_kitti, []),
+    "nyuv2_sunrgbd": (write_sunrgbd, []),
+    "sunrgbd": (write_sunrgbd, []),
+}

@@ -192,3 +192,18 @@ def write_lines(path, records):
 
 def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+FIXTURES = {
+    "depthvlm": (
+        write_depthvlm,
+        [
+            *("--option", "file=annotations/scannetpp/scannetpp_val.jsonl"),
+            *("--option", "media_dir=datasets"),
+        ],
+    ),
+    "huggingface": (
+        lambda root: write_shards(root, rgbd_columns()),
+        ["--option", "depth_scale=1000", "--option", "depth_kind=z"],
+    ),
+}

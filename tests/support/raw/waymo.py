@@ -384,3 +384,6 @@ def _write(path, component, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table(arrays, schema=pa.schema(fields))
     pq.write_table(table, path, row_group_size=4)  # a segment's quarter, in the real ones
+
+
+FIXTURES = {"waymo": (write_waymo, [])}

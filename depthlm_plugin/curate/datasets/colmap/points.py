@@ -22,9 +22,14 @@ _ID_AND_LENGTH = struct.Struct("<Q35xQ")
 
 
 class Points(NamedTuple):
-    """3-D points (N, 3) in the model's unit, mean reprojection errors (N,) in pixels, tracks.
+    """Points of a model, in the order in which they were asked for.
 
-    A track is the images that a point was found in: `images[owner == n]` are those of point n.
+    Attributes:
+        places: Where they are (N, 3), in the model's unit and frame.
+        errors_px: Their mean reprojection errors (N,), pixels.
+        owner: The point, from 0, that each entry of `images` belongs to (M,).
+        images: Ids of images (M,): those with `owner == n` are the track of point n, the images
+            in which it was observed.
     """
 
     places: Floats
@@ -34,7 +39,7 @@ class Points(NamedTuple):
 
 
 def read_points(path: Path, ids: NDArray[np.int64]) -> Points:
-    """Return points of a file by their ids; only those are ever in memory.
+    """Return points of a file by their ids (N,); only those are ever in memory.
 
     Raises:
         DepthLMError: For a damaged file, or one that has not all of them.
@@ -91,15 +96,21 @@ def _index_points(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def angles_deg(points: Points, centre: Floats, images: Path) -> Floats:
-    """Return the largest angle (N,) at each point between the ray of a camera and another's."""
+    """Return the largest angle (N,) at each point between the ray to a camera and another's.
+
+    Args:
+        points: The points.
+        centre: Where the camera is (3,), in the model's frame.
+        images: The model's file of images, which says where the others are.
+    """
     known, centres = _centres(images)
     at = np.minimum(np.searchsorted(known, points.images), len(known) - 1)
     there = known[at] == points.images  # an image can have been taken out of a model
     owner = points.owner[there]
-    own = _unit(centre - points.places)[owner]
-    other = _unit(centres[at[there]] - points.places[owner])
+    ray = _unit(centre - points.places)[owner]
+    other_ray = _unit(centres[at[there]] - points.places[owner])
     # Half the angle, by its sine: the cosine of a small angle has lost it.
-    chord = np.linalg.norm(own - other, axis=1)
+    chord = np.linalg.norm(ray - other_ray, axis=1)
     angles = np.zeros(len(points.places))
     np.maximum.at(angles, owner, np.rad2deg(2 * np.arcsin(np.clip(chord / 2, 0, 1))))
     return angles
@@ -114,6 +125,6 @@ def _unit(vectors: Floats) -> Floats:
 @lru_cache(maxsize=1)
 def _centres(path: Path) -> tuple[NDArray[np.int64], Floats]:
     """Return the ids of a model's images, in their order, and the cameras' centres (N, 3)."""
-    found = sorted(read_images(path), key=lambda image: image.image_id)
-    centres = [inverse(image.world_to_camera())[:3, 3] for image in found]
-    return np.array([image.image_id for image in found]), np.array(centres)
+    stored = sorted(read_images(path), key=lambda image: image.image_id)
+    centres = [inverse(image.world_to_camera())[:3, 3] for image in stored]
+    return np.array([image.image_id for image in stored]), np.array(centres)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ....errors import GeometryError, RecordError
 from ....geometry.arrays import Floats
 from ....geometry.camera import Camera
-from ...reading import read_depth_png, read_mask
+from ...formats.files import read_depth_png, read_mask
 
 _FULL = 65535  # what 16 bits are cut to, and no depth in Taskonomy and HM3D
 _SUN_SCALE = 8000  # of millimetres whose bits are rotated by three; from 8.192 m on they wrap

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ....errors import RecordError
 from ....views.decode import image_size
-from ...reading import encode_png
+from ...formats.files import encode_png
 
 Content = bytes | Path | NDArray[Any]
 

@@ -20,7 +20,16 @@ _SCENES = (("scene", "scene_id", "scene_name"),)
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of columns by what they are for; the camera may have four, and others be absent."""
+    """The names of a table's columns by what they are for.
+
+    Attributes:
+        image: The column of pictures.
+        depth: The column of depth maps.
+        intrinsics: One column, or four of fx, fy, cx, cy; none where the camera is given otherwise.
+        scene: The column of scenes, or None.
+        pose: The column of camera-to-world matrices, or None.
+        timestamp: The column of times, or None.
+    """
 
     image: str
     depth: str
@@ -31,7 +40,7 @@ class Roles:
 
     @property
     def names(self) -> list[str]:
-        """All of them, each once."""
+        """The names of all columns that are needed, each once."""
         single = (self.image, self.depth, self.scene, self.pose, self.timestamp)
         return [*dict.fromkeys(name for name in (*single, *self.intrinsics) if name is not None)]
 
@@ -50,11 +59,11 @@ def find_roles(
 
     Args:
         table: The file.
-        image: Option of this name, as the next ones.
-        depth: ...
-        scene: ...
-        pose: ...
-        intrinsics: ...
+        image: The option `image`, as given by the user; None: look for usual names.
+        depth: The option `depth`, likewise.
+        scene: The option `scene`, likewise.
+        pose: The option `pose`; None: there are no poses.
+        intrinsics: The option `intrinsics`, likewise.
         without_camera: Whether no column is needed for the camera.
 
     Raises:
@@ -72,13 +81,13 @@ def find_roles(
         _needed(table, columns, "image", image, _IMAGES),
         _needed(table, columns, "depth", depth, _DEPTHS),
         camera,
-        _found(table, columns, "scene", scene, _SCENES),
-        _found(table, columns, "pose", pose, ()),
+        _optional(table, columns, "scene", scene, _SCENES),
+        _optional(table, columns, "pose", pose, ()),
         "timestamp" if "timestamp" in columns else None,
     )
 
 
-def _found(
+def _optional(
     table: Path,
     columns: dict[str, str],
     option: str,
@@ -90,13 +99,14 @@ def _found(
             raise ConfigError(f"{table} has no column {given!r}{did_you_mean(given, [*columns])}")
         return given
     for names in usual:
-        found = [name for name in names if name in columns]
-        if len(found) > 1:
+        present = [name for name in names if name in columns]
+        if len(present) > 1:
             raise ConfigError(
-                f"{table} has {' and '.join(found)}; say which is meant with --option {option}=..."
+                f"{table} has {' and '.join(present)}; say which is meant with --option"
+                f" {option}=..."
             )
-        if found:
-            return found[0]
+        if present:
+            return present[0]
     return None
 
 
@@ -107,8 +117,8 @@ def _needed(
     given: str | None,
     usual: Sequence[Sequence[str]],
 ) -> str:
-    found = _found(table, columns, option, given, usual)
-    if found is None:
+    column = _optional(table, columns, option, given, usual)
+    if column is None:
         instead = " or FX,FY,CX,CY, or assume one with fov=60" * (option == "intrinsics")
         raise ConfigError(
             f"{table} has no column of a usual name for {option}"
@@ -116,4 +126,4 @@ def _needed(
             f" {option}=COLUMN{instead}; there are"
             f" {', '.join(f'{name} ({kind})' for name, kind in columns.items())}"
         )
-    return found
+    return column

@@ -32,15 +32,15 @@ def find_tables(root: Path) -> list[Path]:
     Hidden folders and what the `datasets` library caches in its own (`cache-*.arrow`) are no part.
     """
     for patterns in (("*.parquet", "*.arrow"), _METADATA):
-        found = sorted(
+        tables = sorted(
             path
             for pattern in patterns
             for path in root.rglob(pattern)
             if not path.name.startswith("cache-")
             and not any(part.startswith(".") for part in path.relative_to(root).parts)
         )
-        if found:
-            return found
+        if tables:
+            return tables
     return []
 
 
@@ -52,9 +52,9 @@ def split_of(table: Path, root: Path) -> str | None:
         names.append(str(json.loads(state.read_text(encoding="utf-8")).get("_split")))
     for name in names:
         words = set(re.split(r"[\W\d_]+", name.lower()))
-        found = [split for split, known in SPLIT_WORDS.items() if words & set(known)]
-        if len(found) == 1:
-            return found[0]
+        splits = [split for split, known in SPLIT_WORDS.items() if words & set(known)]
+        if len(splits) == 1:
+            return splits[0]
     return None
 
 
@@ -121,8 +121,8 @@ def read_row(
         names, values = _csv(path)[0], _csv(path)[row + 1]
         return {name: value for name, value in zip(names, values, strict=False) if name in columns}
     if path.suffix == ".jsonl":
-        found = _object(_jsonl(path)[row][1], where)
-        return {name: found.get(name) for name in columns}
+        record = _object(_jsonl(path)[row][1], where)
+        return {name: record.get(name) for name in columns}
     try:
         if path.suffix == ".arrow":
             table = _arrow(path)[1][group]
@@ -174,12 +174,12 @@ def _csv(path: Path) -> list[list[str]]:
 
 def _object(text: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise RecordError("malformed record", where, f"not valid JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise RecordError("malformed record", where, "expected a JSON object")
-    return found
+    return value
 
 
 def _refuse_pointer(path: Path) -> None:
@@ -201,12 +201,12 @@ def _plain(scalar: Any, name: str, where: str) -> Any:
     values = scalar.values
     lengths = [len(values)]
     while _is_list(values.type):
-        found = pyarrow.compute.list_value_length(values).unique().to_pylist()
-        if len(found) != 1 or found[0] is None:
+        inner_lengths = pyarrow.compute.list_value_length(values).unique().to_pylist()
+        if len(inner_lengths) != 1 or inner_lengths[0] is None:
             raise RecordError(
                 "malformed record", where, f"the lists of column {name!r} differ in length"
             )
-        lengths.append(found[0])
+        lengths.append(inner_lengths[0])
         values = values.flatten()
     result: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return result.reshape(lengths)

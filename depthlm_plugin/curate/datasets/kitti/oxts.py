@@ -7,11 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ....errors import RecordError
 from ....geometry.arrays import Floats
 from ....geometry.rigid import inverse
-from ...reading import read_numbers
+from ...formats.files import read_numbers
 
 _EARTH_M = 6378137.0  # its radius
 _PACKET = 30  # numbers of a packet
@@ -52,17 +53,20 @@ def vehicle_motion(
 ) -> tuple[Floats, float] | None:
     """Return the pose of the inertial unit and its speed, or None where the drive has no packet.
 
-    A packet of another time than the picture's is none.
+    A packet of another time than the picture's counts as none.
 
     Args:
         drive: Folder of the drive.
-        number: Of the picture.
-        taken_s: Time of the picture.
+        number: The picture's number in the drive.
+        taken_s: When the picture was taken, seconds since 1970; None: unknown.
         where: What to name in errors.
 
     Returns:
-        Unit (x forward, y left, z up) to world (x east, y north, z up, from where the drive's first
-        packet was), metres; the speed forwards, metres a second.
+        The matrix (4, 4) from the unit (x forward, y left, z up) to the world (x east, y north, z
+        up, from where the drive's first packet was), metres; the speed forwards, metres a second.
+
+    Raises:
+        RecordError: `bad file` for a packet that contradicts itself, or is none.
     """
     path = drive / "oxts" / "data" / f"{number:010d}.txt"
     if not path.is_file():
@@ -73,7 +77,7 @@ def vehicle_motion(
     packet = _packet(path, where)
     origin = _packet(_first(path.parent), where)
     pose = np.eye(4)
-    pose[:3, :3] = _turned(*packet[3:6])
+    pose[:3, :3] = Rotation.from_euler("xyz", packet[3:6]).as_matrix()  # roll, then pitch, then yaw
     pose[:3, 3] = np.subtract(_place(packet, origin[0]), _place(origin, origin[0]))
     north, east, forwards, leftwards = packet[6:10]
     if abs(math.hypot(north, east) - math.hypot(forwards, leftwards)) > _UNEQUAL_M_S:
@@ -88,7 +92,13 @@ def vehicle_motion(
 
 
 def mounting(date: Path, camera: str, where: str) -> Floats | None:
-    """Return a rectified camera to the inertial unit; None without the calibration of that day."""
+    """Return the matrix (4, 4) from a rectified camera to the inertial unit, metres.
+
+    None where the day's calibration is not there.
+
+    Raises:
+        RecordError: `bad file` for a calibration that lacks a line.
+    """
     files = [date / f"calib_{name}.txt" for name in ("imu_to_velo", "velo_to_cam", "cam_to_cam")]
     if not all(file.is_file() for file in files):
         return None
@@ -106,16 +116,6 @@ def _rigid(path: Path, where: str) -> Floats:
     pose[:3, :3] = np.reshape(calibrated(path, "R", 9, where), (3, 3))
     pose[:3, 3] = calibrated(path, "T", 3, where)
     return pose
-
-
-def _turned(roll: float, pitch: float, yaw: float) -> Floats:
-    """Return Rz(yaw) Ry(pitch) Rx(roll)."""
-    (a, b, c), (i, j, k) = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
-    about_x = np.array([(1, 0, 0), (0, a, -i), (0, i, a)])
-    about_y = np.array([(b, 0, j), (0, 1, 0), (-j, 0, b)])
-    about_z = np.array([(c, -k, 0), (k, c, 0), (0, 0, 1)])
-    result: Floats = about_z @ about_y @ about_x
-    return result
 
 
 def _place(packet: list[float], first_deg: float) -> tuple[float, float, float]:

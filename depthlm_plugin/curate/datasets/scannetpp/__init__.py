@@ -1,1 +1,204 @@
-"""ScanNet++, its iPhone recordings."""
+"""ScanNet++: the iPhone recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import ConfigError, RecordError
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
+from ...frames import Frame, Item
+from ...reading import Official, Reader, chosen, missing
+from .scene import CAPTURES, Capture, frame_numbers, read_captures, read_poses
+from .shot import SIZE_WH, Shot, disagreement, extracted
+
+_SPLIT_FILES = {"val": "nvs_sem_val.txt", "train": "nvs_sem_train.txt"}
+_EDGE = 1.05  # largest over smallest depth of 3x3 depth pixels without an edge
+
+
+@dataclass(frozen=True)
+class ScanNetPP(Reader):
+    """ScanNet++: indoor recordings of an iPhone with lidar depth (Yeshwanth et al., 2023).
+
+    Source: the authors, on application: `splits/` and, of `data/<scene>/iphone/`, the files
+    `rgb.*`, `rgb_mask.*`, `depth.bin`, `pose_intrinsic_imu.json` and `colmap/`. Frames that the
+    authors' toolkit has extracted (`rgb/frame_000000.jpg`, `rgb_masks/*.png`, `depth/*.png`) are
+    used instead where they are. Every 10th frame, by number (`--option every=10`). Videos and
+    `depth.bin` need `pip install "depthlm-plugin[video]"`; pictures of videos are written as PNG.
+
+    Licence: the terms of use of ScanNet++: non-commercial research, not to be passed on.
+
+    Camera: pinhole, 1920x1440, the intrinsics of each frame: the focus moves. Poses are
+    `aligned_pose`, whose axes are those that agree with `colmap/images.txt`, or OpenCV's where that
+    file is not there, as in the toolkit. A frame that is 10 degrees or 0.5 m from its COLMAP pose
+    has none; a scene that is so as a whole is refused unless `--option poses=none`.
+
+    Depth: z along the principal axis, by ARKit from the phone's lidar, 256x192, in register with
+    the picture. Depth pixels at edges, where 3x3 differ by 5 % or more, are left out
+    (`--option edges=keep`), as are those beyond 5 m, the reach of the lidar
+    (`--option farthest_m=10`), and those of which a part is masked as anonymised.
+
+    Units: uint16 millimetres, or float32 metres in some of `depth.bin`.
+
+    Invalid: 0.
+
+    Split: `val` (default) and `train`, the scenes of `splits/nvs_sem_val.txt` and
+    `nvs_sem_train.txt`; or DepthLM's `published_train` and `published_eval`, the first 98 % and
+    the rest of the frames of all scenes in `data/`, by name: one scene is in both, so the second
+    does not tell how a model does on unseen scenes.
+    """
+
+    every: int = 10
+    edges: str = "avoid"
+    farthest_m: float = 5.0
+    poses: str = "aligned"
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("val", "train", "published_train", "published_eval")
+    STORED_DEPTH: ClassVar[str] = "z, mm"
+    MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
+    OFFICIAL: ClassVar[Official] = Official(
+        "distance",
+        "published_eval",
+        note="Depths at edges and beyond 5 m are kept. Their labels are not repeated where they"
+        " were wrong: distances were computed as the root of x^2 + y^2 + z^2 with x and y for a"
+        " depth of 1 m, pixels without depth were labelled, and one focal length was taken for all"
+        " frames. Their pictures were scaled to 1280x960. The order of scenes, which decides what"
+        " the last 2 % are, was not published.",
+    )
+
+    def items(self) -> Iterator[Item]:
+        """Yield the frames as `<scene>/frame_<number>`; a scene that is not there as itself."""
+        chosen("edges", self.edges, ("avoid", "keep"))
+        chosen("poses", self.poses, ("aligned", "none"))
+        if self.every < 1 or not self.farthest_m > 0:
+            raise ConfigError(
+                "--option every must be 1 or more and farthest_m more than 0, found"
+                f" {self.every} and {self.farthest_m:g}"
+            )
+        data = self.root / "data"
+        name = _SPLIT_FILES.get(str(self.split))
+        if name is not None:
+            path = self.root / "splits" / name
+            if not data.is_dir() or not path.is_file():
+                raise missing(self.root, "ScanNet++", f"data/ and splits/{name}")
+            for scene in path.read_text(encoding="utf-8").split():
+                yield from self._frames(scene)
+            return
+        if not data.is_dir():
+            raise missing(self.root, "ScanNet++", "data/")
+        everything = [
+            item
+            for scene in sorted(path.parent.name for path in data.glob("*/iphone"))
+            for item in self._frames(scene)
+        ]
+        cut = int(0.98 * len(everything))
+        yield from everything[:cut] if self.split == "published_train" else everything[cut:]
+
+    def _frames(self, scene: str) -> Iterator[Item]:
+        folder = self.root / "data" / scene / "iphone"
+        path = folder / CAPTURES
+        if not path.is_file():
+            text = f"{path} does not exist; is the download complete?"
+            yield Item(scene, ("missing scene", text))
+            return
+        numbers = frame_numbers(folder)
+        if not numbers:
+            yield Item(scene, ("bad file", f"{path} names no frame_000000; fetch it again"))
+            return
+        pictures = extracted(folder)
+        problem = None
+        if pictures:
+            # A part of them may have been extracted, but never more than there are.
+            count = max(numbers[-1], *pictures) + 1
+            if difference := disagreement(f"{folder / 'rgb'}/", count, numbers[-1] + 1):
+                problem = "frame counts differ", difference
+        for number in numbers:
+            if number % self.every == 0 and (number in pictures or not pictures):
+                yield Item(f"{scene}/frame_{number:06d}", problem)
+
+    def load(self, item: Item) -> Frame:
+        """Return a frame."""
+        where = f"scannetpp {item.frame_id}"
+        if item.at is not None:
+            reason, text = item.at
+            raise RecordError(reason, where, text)
+        scene, _, name = item.frame_id.partition("/")
+        folder = self.root / "data" / scene / "iphone"
+        number = int(name.removeprefix("frame_"))
+        captures = _captures(folder, where)
+        shot = Shot(folder, number, max(captures) + 1, where)
+        z_m, dropped = self._kept(shot.z_m(), shot.shown())
+        return Frame(
+            shot.picture(),
+            _camera(captures[number], where),
+            "z",
+            depth_m=z_m,
+            scene=scene,
+            camera_name="iphone",
+            timestamp=captures[number].timestamp,
+            pose=_pose(folder, number, where) if self.poses == "aligned" else None,
+            dropped=dropped,
+        )
+
+    def _kept(self, z_m: Floats, shown: NDArray[np.bool_]) -> tuple[Floats, dict[str, int]]:
+        """Return z (H, W) of the depth pixels that are labelled, NaN elsewhere, and what is not."""
+        left = np.isfinite(z_m) & (z_m > 0)
+        tests = {"masked": shown}
+        if not self.compat:
+            tests["far"] = z_m <= self.farthest_m
+            if self.edges == "avoid":
+                tests["depth edge"] = _smooth(np.where(left, z_m, np.nan))
+        dropped = {}
+        for reason, good in tests.items():
+            if count := np.count_nonzero(left & ~good):
+                dropped[reason] = int(count)
+            left &= good
+        return np.where(left, z_m, np.nan), dropped
+
+
+def _captures(folder: Path, where: str) -> dict[int, Capture]:
+    try:
+        return read_captures(str(folder))
+    except ValueError as error:
+        raise RecordError("bad file", where, f"{folder / CAPTURES} {error}") from error
+
+
+def _pose(folder: Path, number: int, where: str) -> Floats | None:
+    try:
+        return read_poses(str(folder)).get(number)
+    except ValueError as error:
+        raise RecordError(
+            "bad pose",
+            where,
+            f"the aligned_pose of {folder / CAPTURES} {error}; --option poses=none takes the"
+            " frames without poses",
+        ) from error
+
+
+def _camera(capture: Capture, where: str) -> Camera:
+    camera = Camera.from_intrinsics([*capture.intrinsics, *SIZE_WH])
+    for centre, size in zip((camera.cx, camera.cy), SIZE_WH, strict=True):
+        if not 0.4 * size < centre < 0.6 * size:
+            raise RecordError(
+                "bad intrinsics",
+                where,
+                f"{CAPTURES} has fx, fy, cx, cy = {list(capture.intrinsics)}; expected those of a"
+                f" picture of {SIZE_WH[0]}x{SIZE_WH[1]}",
+            )
+    return camera
+
+
+def _smooth(z_m: Floats) -> NDArray[np.bool_]:
+    """Return where the valid depths (H, W; others NaN) of 3x3 differ by less than 5 %."""
+    padded = np.pad(z_m, 1, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    # fmax and fmin pass over NaN.
+    high, low = (extreme.reduce(around, axis=(2, 3)) for extreme in (np.fmax, np.fmin))
+    smooth: NDArray[np.bool_] = high < _EDGE * low
+    return smooth

@@ -45,11 +45,13 @@ def _record_starts(path: str) -> NDArray[np.int64] | None:
 
 
 class Records:
-    """Records of a 32-bit size and a frame: LZ4 of uint16 millimetres or deflated float32 metres.
+    """A file of records, each a 32-bit size and a frame.
+
+    A frame is uint16 millimetres compressed with LZ4, or float32 metres, deflated.
 
     Args:
         path: The file.
-        starts: Of the records and, at last, its end.
+        starts: The bytes where the records begin (N + 1,) and, at last, where the file ends.
     """
 
     def __init__(self, path: str, starts: NDArray[np.int64]) -> None:
@@ -78,7 +80,9 @@ class Records:
 
 
 class Deflated:
-    """One deflated stream of float32 metres, read in order: an earlier frame starts it again.
+    """A file that is one deflated stream of float32 metres, read in order.
+
+    Reading a frame before the last one starts the stream again.
 
     Args:
         path: The file.

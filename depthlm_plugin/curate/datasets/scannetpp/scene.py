@@ -29,7 +29,7 @@ class Capture:
 
     Attributes:
         intrinsics: fx, fy, cx, cy of the 1920x1440 picture, pixels.
-        timestamp: Seconds.
+        timestamp: When it was taken, seconds.
         pose: `aligned_pose` as it is stored (4, 4), or None where there is none.
     """
 
@@ -52,7 +52,9 @@ def read_captures(folder: str) -> dict[int, Capture]:
     """
     try:
         raw = json.loads(Path(folder, CAPTURES).read_bytes())
-        return {int(name.removeprefix("frame_")): _capture(one) for name, one in raw.items()}
+        return {
+            int(name.removeprefix("frame_")): _capture(capture) for name, capture in raw.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"cannot be read ({error!r}); fetch it again") from error
 
@@ -92,17 +94,18 @@ def read_poses(folder: str) -> dict[int, Floats]:
     common = stored.keys() & exact.keys()
     if not common:
         raise ValueError(f"cannot be checked: {model} has none of the frames with an aligned_pose")
-    found = []
+    medians = []
     for turn in (np.eye(4), FLIP_YZ):
         apart = {number: _apart(stored[number] @ turn, exact[number]) for number in common}
         turn_deg, shift_m = np.median(list(apart.values()), axis=0).tolist()
         if turn_deg <= _TURN_DEG and shift_m <= _SHIFT_M:
             far = {n for n, (deg, m) in apart.items() if deg > _TURN_DEG or m > _SHIFT_M}
             return {n: pose @ turn for n, pose in stored.items() if n not in far}
-        found.append(f"{turn_deg:.0f} degrees and {shift_m:.2f} m")
+        medians.append(f"{turn_deg:.0f} degrees and {shift_m:.2f} m")
     raise ValueError(
-        f"contradicts {model}: half of {len(common)} frames are {found[0]} from there or more, with"
-        f" OpenGL's axes {found[1]}, expected {_TURN_DEG:g} degrees and {_SHIFT_M:g} m at most"
+        f"contradicts {model}: half of {len(common)} frames are {medians[0]} from there or more,"
+        f" with OpenGL's axes {medians[1]}, expected {_TURN_DEG:g} degrees and {_SHIFT_M:g} m at"
+        " most"
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ....errors import RecordError
 from ....geometry.arrays import Floats
-from ...reading import encode_png, read_depth_png
+from ...formats.files import encode_png, read_depth_png
 from .depth_stream import SHAPE_HW, open_depth
 from .scene import CAPTURES
 from .video import open_video
@@ -42,9 +42,9 @@ class Shot:
     """One frame of a scan.
 
     Attributes:
-        folder: `iphone/` of the scan.
-        number: Of the frame.
-        described: Frames in the scan's JSON file.
+        folder: The scan's `iphone/`.
+        number: The frame's number in the scan, from 0.
+        described: How many frames the scan's JSON file describes.
         where: What to name in errors.
     """
 
@@ -73,8 +73,8 @@ class Shot:
         folder = self.folder / "rgb_masks"
         if folder.is_dir():
             values = _read_mask(folder / f"{self._name}.png", self.where)
-        elif (found := self._video_frame("rgb_mask", "gray")) is not None:
-            values = found
+        elif (frame := self._video_frame("rgb_mask", "gray")) is not None:
+            values = frame
         else:
             raise RecordError(
                 "missing mask",
