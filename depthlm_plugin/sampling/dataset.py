@@ -35,9 +35,9 @@ class DepthSamples(Sequence[Sample]):
     Every record has the same number of positions, `points_per_record` (times the number of tasks in
     evaluation, which asks them all); with `points_per_record="all"` as many as it has labelled
     points, for which every record is read once when a length or position is first needed. A record
-    may have fewer samples than positions: in training its samples are then repeated, in evaluation
-    the rest is refused. Iterating gives each sample once and passes over what there is not, so
-    `len(list(samples))` can be less than `len(samples)`.
+    may have fewer samples than positions: in training they are then repeated, in evaluation, or
+    where there is none at all, the position is refused. Iterating gives each sample once and passes
+    over gaps, so `len(list(samples))` can be less than `len(samples)`.
 
     Args:
         records: A records file or folder (JSONL, JSON, Parquet, shards), or records as dicts.

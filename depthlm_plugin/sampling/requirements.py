@@ -47,14 +47,16 @@ def check_served(tasks: Iterable[str], lacks: Mapping[str, Mapping[str, list[str
         ConfigError: Lists what each dataset lacks.
     """
     tasks = list(tasks)
-    unserved = [task for task in tasks if lacks and all(task in own for own in lacks.values())]
-    useless = [name for name, own in lacks.items() if all(task in own for task in tasks)]
+    unserved = [
+        task for task in tasks if lacks and all(task in missing for missing in lacks.values())
+    ]
+    useless = [name for name, missing in lacks.items() if all(task in missing for task in tasks)]
     if not unserved and not useless:
         return
     lines = [
-        f"{name} lacks {', '.join(own[task])} for {task}"
-        for name, own in lacks.items()
-        for task in own
+        f"{name} lacks {', '.join(missing[task])} for {task}"
+        for name, missing in lacks.items()
+        for task in missing
     ]
     what = (
         f"no dataset of this run can serve {', '.join(unserved)}"

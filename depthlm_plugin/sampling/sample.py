@@ -177,8 +177,8 @@ class Sample:
         """
         questions = json.dumps([asdict(question) for question in self.questions])
         first, *others = self.views
-        own = {"dataset": self.question.dataset, "at": self.where}
+        origin = {"dataset": self.question.dataset, "at": self.where}
         return [
-            first.to_uri(questions=questions, **own),
-            *(view.to_uri(**own) for view in others),
+            first.to_uri(questions=questions, **origin),
+            *(view.to_uri(**origin) for view in others),
         ]

@@ -25,8 +25,8 @@ def fair_subset(kinds: Sequence[tuple[str, str]], total: int, seed: int) -> list
     chosen = []
     sizes = [sum(map(len, tasks.values())) for tasks in positions.values()]
     for share, (dataset, tasks) in zip(_shares(sizes, total), positions.items(), strict=True):
-        own = _shares([len(places) for places in tasks.values()], share)
-        for count, (task, places) in zip(own, tasks.items(), strict=True):
+        counts = _shares([len(places) for places in tasks.values()], share)
+        for count, (task, places) in zip(counts, tasks.items(), strict=True):
             start = seed_of(seed, "subset", dataset, task) % len(places)
             # Positions (k n + start) / count, with start < n: distinct, and all below n.
             chosen += [places[(k * len(places) + start) // count] for k in range(count)]
