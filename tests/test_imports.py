@@ -30,7 +30,8 @@ LAYERS = [
     {"rewards", "pictures"},
     {"host"},
     {"predict"},
-    {"curate", "bench", "harness", "report", "demo"},
+    {"curate", "bench", "harness", "demo"},
+    {"report"},
     {"commands"},
     {"cli", "autoload"},
 ]

@@ -9,7 +9,7 @@ from PIL import Image
 from support.curate_checks import assert_labels_the_scene, read_records
 from support.scene import POSES, Pinhole, distance_at, grid, picture
 
-from depthlm_plugin.cli import _parser, main
+from depthlm_plugin.cli import full_parser, main
 from depthlm_plugin.curate.registry import dataset_names, reader_class
 from depthlm_plugin.curate.table import README
 
@@ -23,7 +23,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_are_accepted(command):
-    args = _parser().parse_args(command)
+    args = full_parser().parse_args(command)
     if args.dataset in dataset_names():
         reader = reader_class(args.dataset)
         assert args.split in (None, *reader.SPLITS)
@@ -35,7 +35,7 @@ def test_commands_are_accepted(command):
 def test_the_option_table_is_of_options_that_exist():
     section = TEXT.partition("| option |")[2].partition("\n\n")[0]
     flags = re.findall(r"--[a-z-]+(?=[ `])", section)
-    parser = _parser()
+    parser = full_parser()
     curate = parser._subparsers._group_actions[0].choices["curate"]
     assert len(flags) > 9
     assert set(flags) <= curate._option_string_actions.keys()
@@ -43,7 +43,7 @@ def test_the_option_table_is_of_options_that_exist():
 
 def test_the_reader_of_ones_own(tmp_path, capsys, monkeypatch):
     [code] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    args = _parser().parse_args(OWN)
+    args = full_parser().parse_args(OWN)
     reader, raw = tmp_path / args.dataset, tmp_path / args.root
     reader.parent.mkdir()
     reader.write_text(code, encoding="utf-8")

@@ -11,7 +11,8 @@ from support.raw.every import EVERY
 
 from depthlm_plugin.cli import main
 from depthlm_plugin.curate.registry import dataset_names
-from depthlm_plugin.sampling.mixture import Mixture, seed_of
+from depthlm_plugin.sampling.mixture import Mixture
+from depthlm_plugin.seeds import seed_of
 
 
 @pytest.fixture(scope="module")
