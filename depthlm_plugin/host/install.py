@@ -38,10 +38,9 @@ def _extend_at(seam: Seam, module: ModuleType) -> None:
     original = _attribute(owner, name)
     if getattr(original, _MARK, False):
         return
-    found = tuple(inspect.signature(original).parameters)
-    if found[: len(seam.parameters)] != seam.parameters:
-        expected = ", ".join(seam.parameters)
-        raise HostError(f"takes ({', '.join(found)}), expected ({expected}, ...)")
+    found, expected = list(inspect.signature(original).parameters), seam.parameters.split()
+    if found[: len(expected)] != expected:
+        raise HostError(f"takes ({', '.join(found)}), expected ({', '.join(expected)}, ...)")
     file, _, function = seam.maker.partition(":")
     replacement = getattr(import_module(f"{__package__}.{file}"), function)(original)
     setattr(replacement, _MARK, True)

@@ -317,8 +317,7 @@ def test_limits_that_cut_samples_stop_the_run(load) -> None:
     with pytest.raises(ConfigError, match=r"cutoff_len is 100.*set cutoff_len: \d+"):
         load(cutoff_len=100)
     lazy = load().module["train_dataset"]
-    part = lazy.parts[0]
-    part._cutoff_len = 60  # as if the checked samples had been smaller than this one
+    lazy.sources[0]._cutoff_len = 60  # as if the checked samples had been smaller than this one
     with pytest.raises(ConfigError, match=r"ibims1\.jsonl:\d+: .* cutoff_len is 60"):
         lazy[0]
 
