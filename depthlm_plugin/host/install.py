@@ -1,4 +1,4 @@
-"""Extending LLaMA-Factory at its seams, and what happens when one of them has moved.
+"""Extends LLaMA-Factory at its seams, and notes those that have moved.
 
 A seam that is not as expected breaks nothing at import: it is noted in `compat.broken`, and the
 first run that uses depth data ends with one error that names it.

@@ -1,4 +1,4 @@
-"""The places where LLaMA-Factory is extended, all of them: each is one name in one module.
+"""Lists all places where LLaMA-Factory is extended; each is one name in one module.
 
 Only the table: `install.extend` obeys it when LLaMA-Factory's modules are imported. Every process
 that imports torch reads this file (`autoload`), so it is plain data.
@@ -27,7 +27,7 @@ class Seam(NamedTuple):
 
     @property
     def module(self) -> str:
-        """Full name of the module that defines it."""
+        """The full name of the module that defines it."""
         return f"llamafactory.{self.home}"
 
     def __str__(self) -> str:

@@ -362,7 +362,7 @@ def test_evaluation_data_is_prepared_as_before(load) -> None:
 
 def test_without_shuffling_the_order_is_the_files(load) -> None:
     lazy = load().module["train_dataset"]
-    lazy.shuffled(False)
+    lazy.set_shuffle(False)
     assert [Question.from_uri(lazy[i]["images"][0]).row for i in range(50)] == [
         *range(46),
         *range(4),
