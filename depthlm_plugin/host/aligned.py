@@ -1,4 +1,4 @@
-"""The converter of `"formatting": "depthlm"`: records to LLaMA-Factory's aligned samples."""
+"""Turns records into LLaMA-Factory's aligned samples: the converter of `formatting: depthlm`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SKIPPED = "_depthlm_counts"  # a column of the converter's own, removed before L
 
 @dataclass
 class DepthLMConverter(DatasetConverter):
-    """Turns batches of raw records into samples; one record may give several, or none.
+    """Turns batches of records into samples, of which one record may give several, or none.
 
     `prepared` calls it through `datasets.map(batched=True)`, and fills the columns `where`, `row`,
     `epoch` and `record` (JSON) from the records file.
@@ -47,7 +47,7 @@ class DepthLMConverter(DatasetConverter):
         self.dataset_attr: Any = None
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return the aligned samples of a batch of records."""
+        """Return the columns of the samples of a batch of records, each N values long."""
         columns = aligned_columns([]) | {SKIPPED: []}
         for record, where, row, epoch in zip(
             batch["record"], batch["where"], batch["row"], batch["epoch"], strict=True
@@ -69,7 +69,7 @@ def registering_with(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def aligned_columns(samples: Sequence[Sample | None]) -> dict[str, list[Any]]:
-    """Return samples as the columns that LLaMA-Factory tokenises; None becomes an empty row."""
+    """Return samples as the columns that LLaMA-Factory tokenises, with an empty row for None."""
     messages = [sample.messages if sample else [] for sample in samples]
     asked = [[turn for turn in turns if turn["role"] != "system"] for turns in messages]
     return {

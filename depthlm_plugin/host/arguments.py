@@ -1,4 +1,4 @@
-"""Reading LLaMA-Factory's arguments: what must hold before anything of a depth run is loaded."""
+"""Checks LLaMA-Factory's arguments as they are read, before anything of a depth run is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`llamafactory-cli chat` and `api` with a model that depthlm has trained: Hugging Face engine."""
+"""Extends the engine of `llamafactory-cli chat` and `api` for models that depthlm has trained.
+
+Only the Hugging Face engine is extended. Its callers send pictures as `depthlm render` makes them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from llamafactory.extras import logging
 
 from ..config.saved import load_config
+from . import compat
 from .mrope import with_token_types
 
 logger = logging.get_logger("llamafactory.depthlm")
@@ -17,7 +21,7 @@ _MARK = "_depthlm_config"  # on a model that was trained here
 
 
 def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
-    """Return the engine's `__init__`, which knows a model that answers metric depth."""
+    """Return the engine's `__init__`, which marks a model that depthlm has trained and says so."""
 
     @wraps(original)
     def initialise(self: Any, model_args: Any, *args: Any, **kwargs: Any) -> None:
@@ -26,6 +30,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
             config = load_config(folder)
             if config is None:
                 continue
+            compat.require()
             setattr(self.model, _MARK, config)
             logger.warning_rank0(
                 f"depthlm: {folder} answers in metres about pictures whose focal length is"
@@ -39,7 +44,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def process_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the engine's `_process_args`, which keeps the image grid of such a model."""
+    """Return the engine's `_process_args`, which keeps the image grid of a marked model."""
 
     @wraps(original)
     def _process_args(model: Any, *args: Any, **kwargs: Any) -> Any:

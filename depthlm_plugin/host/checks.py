@@ -1,4 +1,4 @@
-"""What must hold before samples are tokenised, asked of the model's own processor."""
+"""Checks of samples before they are tokenised, made with the model's own processor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the unmodified `llamafactory-cli train` in a process of its own."""
+"""Runs the unmodified `llamafactory-cli train` in a process of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def train(
     environment: Mapping[str, str] | None = None,
     poll: Callable[[], object] | None = None,
 ) -> None:
-    """Run `llamafactory-cli train` as a user would; several GPUs are used as it does by itself.
+    """Run `llamafactory-cli train` as a user would; by itself it uses all GPUs that it finds.
 
     Args:
         recipe: What to run; written to `path`, a .yaml file. The log goes beside it, as .log.

@@ -1,4 +1,4 @@
-"""Collating depth samples: pixels without Pillow pictures, and as many of them as tokens."""
+"""Collates depth samples: their pixels come as tensors, and their image tokens are counted."""
 
 from __future__ import annotations
 

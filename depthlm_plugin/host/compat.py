@@ -1,4 +1,4 @@
-"""Whether the installed LLaMA-Factory is one that this package can extend."""
+"""Knows whether the installed LLaMA-Factory is one that this package can extend."""
 
 from __future__ import annotations
 

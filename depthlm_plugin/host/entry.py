@@ -1,4 +1,4 @@
-"""Where depth data enters a run: LLaMA-Factory's `get_dataset`."""
+"""Lets depth data into a run, where LLaMA-Factory asks for its datasets."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse_weights(run: Run, data_args: Any) -> None:
-    """Refuse weights that only lazy training would obey."""
+    """Raise a ConfigError for weights that only lazy training would obey."""
     info = dataset_info(data_args)
     names = [name for name in data_args.dataset if name in info]
     weighted = [name for name in names if "weight" in (info[name].get("depthlm") or {})]

@@ -1,4 +1,4 @@
-"""Answers while training: which questions, and how LLaMA-Factory's trainer generates for a moment.
+"""Chooses the questions that are answered while training, and lets the trainer generate for them.
 
 LLaMA-Factory evaluates the loss while training; with `predict_with_generate` it would prepare all
 evaluation data for generation instead, and lose that loss. Here a fixed part of the questions is
@@ -40,7 +40,7 @@ _LEAST_TOKENS = 64  # an untrained model must have room to answer in its own wor
 
 
 def check_answers(run: Run, model_args: Any, data_args: Any, training_args: Any) -> None:
-    """Refuse settings under which a training run could not obey `eval_answers`.
+    """Check that a training run can obey `eval_answers`.
 
     Raises:
         ConfigError: Naming each of them.

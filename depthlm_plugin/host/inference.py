@@ -1,4 +1,4 @@
-"""A trained model that answers samples, with LLaMA-Factory's loading and templates."""
+"""Answers samples with a trained model, through LLaMA-Factory's loading and templates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_LIMIT = 2**62  # pixels
 
 
 class LoadedModel:
-    """A model, loaded once, that answers samples shown exactly as in training.
+    """A model that is loaded once and answers samples, shown to it exactly as in training.
 
     Attributes:
         grid: The sizes of views that its image processor leaves alone.

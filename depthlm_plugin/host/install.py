@@ -1,4 +1,4 @@
-"""Extending LLaMA-Factory at its seams, and what happens when one of them has moved.
+"""Extends LLaMA-Factory at its seams, and notes those that have moved.
 
 A seam that is not as expected breaks nothing at import: it is noted in `compat.broken`, and the
 first run that uses depth data ends with one error that names it.
@@ -38,10 +38,9 @@ def _extend_at(seam: Seam, module: ModuleType) -> None:
     original = _attribute(owner, name)
     if getattr(original, _MARK, False):
         return
-    found = tuple(inspect.signature(original).parameters)
-    if found[: len(seam.parameters)] != seam.parameters:
-        expected = ", ".join(seam.parameters)
-        raise HostError(f"takes ({', '.join(found)}), expected ({expected}, ...)")
+    found, expected = list(inspect.signature(original).parameters), seam.parameters.split()
+    if found[: len(expected)] != expected:
+        raise HostError(f"takes ({', '.join(found)}), expected ({', '.join(expected)}, ...)")
     file, _, function = seam.maker.partition(":")
     replacement = getattr(import_module(f"{__package__}.{file}"), function)(original)
     setattr(replacement, _MARK, True)

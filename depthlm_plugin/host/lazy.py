@@ -1,4 +1,4 @@
-"""Training data without preparation: samples are planned and tokenised where they are loaded.
+"""Trains without preparing data: samples are planned and tokenised where they are loaded.
 
 LLaMA-Factory converts, tokenises and caches every sample before the first step. Here the loader's
 workers do it for the samples that they are asked for, with LLaMA-Factory's own code, from rows that
@@ -38,7 +38,7 @@ _LOOKED_AT = 16  # samples of each dataset that settings are checked against bef
 
 
 class DepthSource:
-    """The samples of one depth dataset, tokenised.
+    """A depth dataset whose samples are tokenised when they are asked for.
 
     Attributes:
         name: Name of the dataset.
@@ -66,7 +66,7 @@ class DepthSource:
             )
         return features
 
-    def shuffled(self, shuffle: bool) -> None:
+    def set_shuffle(self, shuffle: bool) -> None:
         """Set whether passes over the data have random orders."""
         self.stream.shuffle = shuffle
 
@@ -81,7 +81,7 @@ class DepthSource:
 
 
 class OtherSource:
-    """The samples of a dataset without depth, as LLaMA-Factory has prepared them.
+    """A dataset without depth, as LLaMA-Factory has prepared it.
 
     Attributes:
         name: Name of the dataset.
@@ -101,7 +101,7 @@ class OtherSource:
         row: dict[str, Any] = self._rows[position]
         return row
 
-    def shuffled(self, shuffle: bool) -> None:
+    def set_shuffle(self, shuffle: bool) -> None:
         """Set whether passes over the data have random orders."""
         self._shuffle = shuffle
 
@@ -110,7 +110,7 @@ Source = DepthSource | OtherSource
 
 
 class LazySamples(Dataset):
-    """The training data of a run, of any size: index -> what the collator takes.
+    """The training data of a run, of any size, which gives the collator's features by index.
 
     Index `epoch * len(self) + i` is the i-th sample of an epoch.
 
@@ -155,14 +155,14 @@ class LazySamples(Dataset):
         """Set which epoch a sampler of this dataset goes through next."""
         self.epoch = epoch
 
-    def shuffled(self, shuffle: bool) -> None:
+    def set_shuffle(self, shuffle: bool) -> None:
         """Set whether passes over the datasets have random orders (`disable_shuffling`)."""
         for source in self.sources:
-            source.shuffled(shuffle)
+            source.set_shuffle(shuffle)
 
 
 class EpochSampler(Sampler[int]):
-    """The indices of the current epoch, in order: the dataset itself is in random order.
+    """Goes through the current epoch's indices in order, for the dataset is in random order itself.
 
     The epoch is the dataset's: accelerate tells it to one or the other, whichever it finds.
     """
@@ -249,7 +249,7 @@ def _refuse_packing(data_args: Any) -> None:
 def _check(
     stream: SampleStream, run: Run, data_args: Any, template: Any, tokenizer: Any, processor: Any
 ) -> str:
-    """Check settings against some samples of a dataset; return the view of one of them."""
+    """Check settings against some samples of a dataset, and return the view of one of them."""
     step = max(1, stream.per_pass // _LOOKED_AT)
     samples = [stream[k] for k in range(0, stream.per_pass, step)][:_LOOKED_AT]
     rows = RowsOfData.from_dict(aligned_columns(samples))

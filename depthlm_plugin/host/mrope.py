@@ -1,9 +1,9 @@
-"""Image positions that LLaMA-Factory 0.9.5 loses with transformers 5.
+"""Restores image positions that LLaMA-Factory 0.9.5 loses with transformers 5.
 
 Models of the Qwen-VL family place image tokens on a grid (M-RoPE). transformers 5 builds the grid
 only when it is told which tokens are image tokens (`mm_token_type_ids`). LLaMA-Factory computes the
 grid itself in training, but not in any run with predict_with_generate, nor in its chat and API
-(repaired in `serving`): there the image tokens silently become a line of text. The demo's model, at
+(repaired in `chat`): there the image tokens silently become a line of text. The demo's model, at
 delta1 0.89 with the grid, scored 0.58 without it. Remove this once LLaMA-Factory passes them.
 """
 

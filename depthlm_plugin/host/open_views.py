@@ -1,4 +1,4 @@
-"""Opening views where LLaMA-Factory opens images: the one method that no model plugin overrides."""
+"""Opens views where LLaMA-Factory opens images, in the one method that no plugin overrides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AS: ContextVar[str] = ContextVar("depthlm_open_views_as", default="pictures")
 
 @contextmanager
 def views_as(what: str) -> Iterator[None]:
-    """Within this, views open as something else than Pillow pictures.
+    """Within this context views open as something else than Pillow pictures.
 
     `tensors` (3, H, W) of pixels, 8-bit: what image processors make of a picture first, without
     making the picture. `blanks`: such tensors, black, without opening a file. `shapes`: the same on

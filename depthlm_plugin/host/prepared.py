@@ -1,4 +1,4 @@
-"""Loading depth datasets: records to samples, and samples to tokens."""
+"""Prepares depth datasets beforehand: turns records into samples, and samples into tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One LLaMA-Factory run that uses depth data: its config, its datasets, its model's grid."""
+"""Describes one LLaMA-Factory run that uses depth data, and prepares it from its arguments."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _DATASET_OPTIONS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What every part of a depth run needs to know. Plain values: it travels to worker processes.
+    """A depth run: plain values that all of its code needs, and that travel to worker processes.
 
     Attributes:
         config: The run's `depthlm:` block, over what was saved with the adapter or model.
-        grid: Sizes that the model's image processor leaves alone.
+        grid: The sizes of views that the model's image processor leaves alone.
         datasets: The `dataset_info.json` entries of the run's depth datasets.
         dataset_dir: Folder of `dataset_info.json`.
         media_dir: Folder of the images, where the user gave one.
         template: LLaMA-Factory's chat template.
-        identity: Of what answers depend on: the weights, and what they are shown.
+        identity: A short text that differs between weights, and between what they are shown.
         lacking: What each depth dataset lacks for which of the tasks (`requirements.lacking`).
     """
 

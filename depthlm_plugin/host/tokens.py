@@ -1,4 +1,4 @@
-"""Tokenising without pixels: how many image tokens a view takes follows from its size.
+"""Tokenises without pixels, for a view's number of image tokens follows from its size.
 
 LLaMA-Factory decodes every image and runs the model's image processor on it to learn how many image
 tokens to write, then tokenises a text of thousands of them. Here the processor sees tensors that
@@ -22,7 +22,7 @@ _PLACEHOLDER = "<image>"  # LLaMA-Factory's
 
 
 class SizedProcessor:
-    """A processor whose image processor answers shapes, for tokenising only.
+    """A processor, for tokenising only, whose image processor answers shapes.
 
     Everything else is the wrapped processor's. `image_processor` takes images as meta tensors and
     returns what the real one would, with tensors that take no memory in place of pixels.

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's SFT trainer with numeric evaluation on depth data.
+"""Extends LLaMA-Factory's SFT trainer by numeric evaluation on depth data.
 
 The trainer rather than its metric function is extended, because only the trainer knows the
 evaluated dataset: exact targets come from its views, and rows that two processes repeat are dropped
@@ -70,7 +70,7 @@ def trainer_on(base: Any) -> Any:
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):
                 return super()._get_train_sampler(*args, **kwargs)
-            self.train_dataset.shuffled(not self.finetuning_args.disable_shuffling)
+            self.train_dataset.set_shuffle(not self.finetuning_args.disable_shuffling)
             return EpochSampler(self.train_dataset)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -100,7 +100,7 @@ def trainer_on(base: Any) -> Any:
             ignore_keys: list[str] | None = None,
             metric_key_prefix: str = "eval",
         ) -> Any:
-            """Run the loop; depth rows are scored in metres, other rows as LLaMA-Factory does.
+            """Run the loop, and score depth rows in metres and other rows as LLaMA-Factory does.
 
             Of a training run with `eval_answers` these are answered after the loss.
             """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..language.reading import read_answer
 from ..language.templates import load_template
-from ..sampling.sample import Question, Sample
+from ..sampling.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,6 @@ class Answer:
         reading = read_answer(text, load_template(question.task, question.prompt))
         value = None if reading.values is None else reading.values["value"]
         return cls(sample, text, value, reading.reason)
-
-    @property
-    def question(self) -> Question:
-        """The question that was asked."""
-        return self.sample.question
 
     @property
     def pixel(self) -> tuple[float, float]:

@@ -273,4 +273,6 @@ def test_a_seam_with_other_parameters_is_noted(seam: Seam, monkeypatch) -> None:
     if owner:
         setattr(module, owner[0], type(owner[0], (), {name: lambda other: other}))
     install.extend(module)
-    assert noted[str(seam)] == f"takes (other), expected ({', '.join(seam.parameters)}, ...)"
+    assert (
+        noted[str(seam)] == f"takes (other), expected ({', '.join(seam.parameters.split())}, ...)"
+    )

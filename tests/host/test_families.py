@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from support.focal_lengths import measure
 
 import depthlm_plugin.host.processors
 from depthlm_plugin.errors import HostError
+from depthlm_plugin.host.processors import families, registry
 from depthlm_plugin.host.processors.proof import prove
 from depthlm_plugin.host.processors.registry import grid_of
 
@@ -115,6 +117,48 @@ def test_unknown_processors_are_refused() -> None:
         grid_of(SimpleNamespace(image_processor=ViTImageProcessor()))
     with pytest.raises(HostError, match="no image processor"):
         grid_of(None)
+
+
+@pytest.fixture
+def add_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Add a file to the folder of families, for one test."""
+
+    def add(name: str, class_name: str) -> None:
+        (tmp_path / f"{name}.py").write_text(
+            "from depthlm_plugin.host.processors.family import Family\n"
+            "from depthlm_plugin.host.processors.grid import resized\n"
+            f"FAMILY = Family(({class_name!r},), resized)\n"
+        )
+        monkeypatch.setattr(families, "__path__", [*families.__path__, str(tmp_path)])
+        monkeypatch.delitem(sys.modules, f"{families.__name__}.{name}", raising=False)
+        registry._families.cache_clear()
+
+    yield add
+    registry._families.cache_clear()
+
+
+def test_a_file_in_the_folder_is_a_family(add_family) -> None:
+    from transformers import ViTImageProcessor
+
+    add_family("vit", "ViTImageProcessor")
+    grid = grid_of(SimpleNamespace(image_processor=ViTImageProcessor()))
+    assert grid.fixed_wh == (224, 224)
+
+
+def test_two_files_do_not_share_an_image_processor(add_family) -> None:
+    add_family("zwin", "Qwen2VLImageProcessor")
+    with pytest.raises(HostError, match=r"families/zwin\.py: another file has Qwen2VLImageProc"):
+        grid_of(QWEN.processor())
+
+
+def test_finding_families_does_not_import_transformers(run_python) -> None:
+    result = run_python(
+        "import sys; from depthlm_plugin.host.processors import registry\n"
+        "print(len(registry._families()), sorted({'torch', 'transformers'} & sys.modules.keys()))"
+    )
+    count, modules = result.stdout.split(maxsplit=1)
+    assert int(count) > 20
+    assert modules == "[]\n"
 
 
 def test_every_template_that_takes_images_is_in_the_table() -> None:

@@ -318,8 +318,7 @@ def test_limits_that_cut_samples_stop_the_run(load) -> None:
     with pytest.raises(ConfigError, match=r"cutoff_len is 100.*set cutoff_len: \d+"):
         load(cutoff_len=100)
     lazy = load().module["train_dataset"]
-    part = lazy.parts[0]
-    part._cutoff_len = 60  # as if the checked samples had been smaller than this one
+    lazy.sources[0]._cutoff_len = 60  # as if the checked samples had been smaller than this one
     with pytest.raises(ConfigError, match=r"ibims1\.jsonl:\d+: .* cutoff_len is 60"):
         lazy[0]
 
@@ -364,7 +363,7 @@ def test_evaluation_data_is_prepared_as_before(load) -> None:
 
 def test_without_shuffling_the_order_is_the_files(load) -> None:
     lazy = load().module["train_dataset"]
-    lazy.shuffled(False)
+    lazy.set_shuffle(False)
     assert [Question.from_uri(lazy[i]["images"][0]).row for i in range(50)] == [
         *range(46),
         *range(4),

@@ -45,13 +45,18 @@ class Loaded:
         block = {"lazy": False} | (values["depthlm"] or {})  # all samples, to look at
         values["depthlm"] = block
         model_args, data_args, training_args, *_ = get_train_args(values)
-        parts = load_tokenizer(model_args)
-        self.template = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
-        self.tokenizer, self.processor = parts["tokenizer"], parts["processor"]
+        tokenizer_module = load_tokenizer(model_args)
+        self.template = get_template_and_fix_tokenizer(tokenizer_module["tokenizer"], data_args)
+        self.tokenizer, self.processor = (
+            tokenizer_module["tokenizer"],
+            tokenizer_module["processor"],
+        )
         self._parsed = model_args, data_args, training_args, stage
-        self.module = get_dataset(self.template, *self._parsed, **parts)
+        self.module = get_dataset(self.template, *self._parsed, **tokenizer_module)
         data_args.depthlm_run = prepare(data_args, model_args, training_args, stage, self.processor)
-        self.collate = SFTDataCollatorWith4DAttentionMask(template=self.template, **parts)
+        self.collate = SFTDataCollatorWith4DAttentionMask(
+            template=self.template, **tokenizer_module
+        )
 
     def merged(self) -> Any:
         """The samples of the training dataset before they are tokenised."""

@@ -49,17 +49,19 @@ def main(model: str, data: str, out: str) -> None:
     for workers in (0, 2):
         args = get_train_args(values | {"dataloader_num_workers": workers})
         model_args, data_args, training_args, finetuning_args, _ = args
-        parts = load_tokenizer(model_args)
-        template = get_template_and_fix_tokenizer(parts["tokenizer"], data_args)
-        module = get_dataset(template, model_args, data_args, training_args, "sft", **parts)
-        collator = SFTDataCollatorWith4DAttentionMask(template=template, **parts)
+        tokenizer_module = load_tokenizer(model_args)
+        template = get_template_and_fix_tokenizer(tokenizer_module["tokenizer"], data_args)
+        module = get_dataset(
+            template, model_args, data_args, training_args, "sft", **tokenizer_module
+        )
+        collator = SFTDataCollatorWith4DAttentionMask(template=template, **tokenizer_module)
         trainer = CustomSeq2SeqTrainer(
-            model=load_model(parts["tokenizer"], model_args, finetuning_args, True),
+            model=load_model(tokenizer_module["tokenizer"], model_args, finetuning_args, True),
             args=training_args,
             finetuning_args=finetuning_args,
             data_collator=lambda features, collator=collator: _noted(features, collator),
             **module,
-            **parts,
+            **tokenizer_module,
         )
         # As Trainer goes through epochs, and as it resumes in the middle of one.
         loader = trainer.get_train_dataloader()

@@ -1,4 +1,4 @@
-"""The image processors of base VLMs: whether they keep one focal length, and the proof of it.
+"""Says which image processors of base VLMs keep one focal length, and proves it before a run.
 
 `families/` holds one file a family; `registry` finds the file of a loaded processor.
 """

@@ -1,4 +1,4 @@
-"""What depthlm knows about one family of base VLMs: the FAMILY of each file in `families/`."""
+"""Defines what is known of one family of base VLMs: the FAMILY of each file in `families/`."""
 
 from __future__ import annotations
 

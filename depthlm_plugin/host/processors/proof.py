@@ -1,4 +1,4 @@
-"""Evidence, from the loaded model, that its image processor passes a view on as it is."""
+"""Proves on the loaded model that its image processor passes a view on as it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXACT, _BFLOAT16 = 0.05, 1.5  # grey levels that values may be off, by the prec
 
 
 def prove(mm_plugin: Any, processor: Any, size_wh: tuple[int, int]) -> None:
-    """Send noise of `size_wh` the way of a view, and refuse if other pixels come out.
+    """Send noise of `size_wh` the way of a view, and raise if other pixels come out.
 
     The values that the vision tower would receive must be those of the image, in any order (it is
     cut into patches), each equally often (Qwen's families repeat a still image as two frames).

@@ -1,4 +1,4 @@
-"""Qwen-VL's patches, straight from 8-bit pixels: the same bits in a quarter of the time."""
+"""Cuts Qwen-VL's patches straight from 8-bit pixels: the same bits in a quarter of the time."""
 
 from __future__ import annotations
 
