@@ -7,7 +7,7 @@ import os
 from ..errors import DepthLMError
 from . import storage
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow")
 UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
 
 
