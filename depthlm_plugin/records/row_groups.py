@@ -48,7 +48,7 @@ class PerProcess(Generic[T]):
 
 
 class GroupedFile(ABC):
-    """An open file.
+    """An open file of records in groups.
 
     Attributes:
         starts: The number of every group's first row, then how many rows there are.
@@ -84,7 +84,7 @@ class ParquetFile(GroupedFile):
         self.starts = np.array([0, *accumulate(counts)], np.int64)
 
     def read(self, group: int) -> Any:
-        """Return the table of a row group."""
+        """Return a row group as a table."""
         import pyarrow
 
         try:
@@ -93,13 +93,13 @@ class ParquetFile(GroupedFile):
             raise damaged(self._path, int(self.starts[group]), error) from error
 
     def record(self, data: Any, row: int) -> dict[str, Any]:
-        """Return a row's columns."""
+        """Return the record in a row of a table."""
         [record] = data.slice(row, 1).to_pylist()
         return record  # type: ignore[no-any-return]
 
 
 class ShardFile(GroupedFile):
-    """A shard, held against what the index of its folder says of it.
+    """A shard; it is held against what the index of its folder says of it, where there is one.
 
     Not memory-mapped: what a worker has looked at would count as its memory, without end.
     """
@@ -140,7 +140,7 @@ class ShardFile(GroupedFile):
         return batch
 
     def record(self, data: Any, row: int) -> dict[str, Any]:
-        """Return the record that was written."""
+        """Return the record in a row of a batch, as it was written."""
         return decode_record(data, row)
 
     def _check_size(self, expected: Shard) -> None:
@@ -164,7 +164,7 @@ class ShardFile(GroupedFile):
 
 
 class KeptFiles:
-    """What a process used last of all grouped files together: open files, decoded groups."""
+    """The open files, and groups of all of them, that a process used last."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[str, GroupedFile] = OrderedDict()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -152,7 +152,7 @@ class _Grouped(Rows):
 
 
 class _Folder(Rows):
-    def __init__(self, parts: list[Any]) -> None:
+    def __init__(self, parts: Sequence[Rows]) -> None:
         self._parts = parts
         self._starts = np.array([0, *accumulate(map(len, parts))], np.int64)
 
@@ -162,8 +162,8 @@ class _Folder(Rows):
     def __getitem__(self, row: int) -> tuple[str, dict[str, Any] | str]:
         _checked(row, len(self))
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        found: tuple[str, dict[str, Any] | str] = self._parts[part][row - int(self._starts[part])]
-        return found
+        rows: Rows = self._parts[part]
+        return rows[row - int(self._starts[part])]
 
 
 def _read_jsonl(path: str) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,14 @@ _WHOLE = 2**53  # up to here float64 holds every integer
 
 @dataclass(frozen=True)
 class Shard:
-    """What the index says of a file: its name, rows, size and columns (`fingerprint`)."""
+    """A file as the index has it.
+
+    Attributes:
+        file: Its name in the folder.
+        rows: How many records it holds.
+        bytes: Its size.
+        schema: Its columns, as `fingerprint` says them.
+    """
 
     file: str
     rows: int

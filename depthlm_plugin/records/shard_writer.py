@@ -41,7 +41,14 @@ _SHARD_BYTES = 128 * 2**20  # held in memory while it fills; longer records make
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What was written: the rows, files and bytes, and whether a leftover was removed first."""
+    """What was written.
+
+    Attributes:
+        rows: How many records.
+        shards: How many files.
+        bytes: The size of all files.
+        removed_unfinished: Whether the leftover of an interrupted run was removed first.
+    """
 
     rows: int
     shards: int

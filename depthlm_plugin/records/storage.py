@@ -91,7 +91,7 @@ def names_in(folder: str) -> list[str]:
     if not is_remote(folder):
         return sorted(os.listdir(folder))
     filesystem, place = _filesystem(folder)
-    return sorted(posixpath.basename(found.rstrip("/")) for found in filesystem.ls(place, False))
+    return sorted(posixpath.basename(path.rstrip("/")) for path in filesystem.ls(place, False))
 
 
 def size_bytes(path: str) -> int:
