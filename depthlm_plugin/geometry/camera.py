@@ -1,4 +1,4 @@
-"""Cameras: projection, z-depth against distance, and how a view changes the intrinsics."""
+"""Cameras: how they project, what a view does to their intrinsics, and z-depth against distance."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ class Camera:
 
     @property
     def intrinsics(self) -> list[float]:
-        """`[fx, fy, cx, cy]` in pixels."""
+        """The numbers `[fx, fy, cx, cy]`, in pixels."""
         return [self.fx, self.fy, self.cx, self.cy]
 
     @property
     def pinhole(self) -> Camera:
-        """The same camera without its lens: it takes the undistorted picture."""
+        """The same camera without its lens, which takes the undistorted picture."""
         return self if self.lens is None else replace(self, lens=None)
 
     def scaled(self, scale_x: float, scale_y: float) -> Camera:
@@ -124,7 +124,7 @@ class Camera:
         return Camera(focal_px, focal_px, camera.cx, camera.cy, camera.size_wh, self.lens)
 
     def cropped(self, left: int, top: int, size_wh: tuple[int, int]) -> Camera:
-        """Return the camera of the window with its top-left pixel at (`left`, `top`)."""
+        """Return the camera of a window (width, height) whose top-left pixel is (`left`, `top`)."""
         return Camera(self.fx, self.fy, self.cx - left, self.cy - top, size_wh, self.lens)
 
     def project(self, points_m: ArrayLike) -> Floats:

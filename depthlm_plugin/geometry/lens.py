@@ -1,4 +1,4 @@
-"""Lens distortion: the models of OpenCV and COLMAP, on points."""
+"""Lenses: how the models of OpenCV and COLMAP distort points, and back."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ class Lens:
             )
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             radii = np.hypot(points[:, 0], points[:, 1])
-            found = _invert_radial(self._radial, radii, self._limit)
+            inverse_radii = _invert_radial(self._radial, radii, self._limit)
             if any(self._sideways):
                 # Inside the turning point, so that Newton's steps towards it do not cross it.
-                found = np.minimum(found, 0.9 * self._limit)
-            plane = points * _ratio(found, radii)
+                inverse_radii = np.minimum(inverse_radii, 0.9 * self._limit)
+            plane = points * _ratio(inverse_radii, radii)
             if any(self._sideways):
                 plane = self._newton(plane, points)
             rays = plane
@@ -143,12 +143,12 @@ class Lens:
 
     @property
     def is_fisheye(self) -> bool:
-        """Whether it is a polynomial of angles, which may see 180 degrees."""
+        """Whether the lens is a polynomial of angles, which may see 180 degrees."""
         return self.model != "opencv"
 
     @property
     def _radial(self) -> tuple[float, ...]:
-        """Coefficients of t^3, t^5, ... in t + ..., with t the radius in the plane."""
+        """The coefficients of t^3, t^5, ... in t + ..., where t is the radius in the plane."""
         k = self.coefficients
         return k if self.model == "fisheye" else (*k[:2], *k[4:6])
 

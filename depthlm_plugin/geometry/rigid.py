@@ -43,7 +43,7 @@ def motion(quaternion_wxyz: ArrayLike, translation_m: ArrayLike) -> Floats:
 
 
 def inverse(pose: Floats) -> Floats:
-    """Return the inverse of a rigid motion (4, 4)."""
+    """Return the rigid motion (4, 4) that takes points back."""
     turn = pose[:3, :3]
     result = np.eye(4)
     result[:3, :3] = turn.T
@@ -58,10 +58,11 @@ def moved(pose: Floats, points_m: ArrayLike) -> Floats:
 
 
 def check_pose(pose: Floats) -> None:
-    """Refuse what is no camera-to-world matrix (4, 4): a rotation and a translation.
+    """Refuse a matrix that is no pose: a rotation and a translation (4, 4), camera to world.
 
     Raises:
-        GeometryError: Says what was found.
+        GeometryError: For another shape, a number that is not finite, a 3x3 part that is no
+            rotation to 1e-2 or another last row.
     """
     if np.shape(pose) != (4, 4) or not np.isfinite(pose).all():
         raise GeometryError(

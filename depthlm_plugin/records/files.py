@@ -7,7 +7,7 @@ import os
 from ..errors import DepthLMError
 from . import storage
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow")
 UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
 
 
@@ -29,14 +29,14 @@ def record_files(path: str) -> list[str]:
     files = [storage.join(path, name) for name in names if name != "dataset_info.json"]
     if not files:
         raise DepthLMError(f"{path} holds no {', '.join(SUFFIXES)} file")
-    return [found for file in files for found in record_files(file)]
+    return [nested for file in files for nested in record_files(file)]
 
 
 def check_readable(path: str) -> None:
-    """Refuse a path that is no file, or none of records by its suffix.
+    """Refuse a path that is no file, or whose suffix is none of `SUFFIXES`.
 
     Raises:
-        DepthLMError: Says what was expected.
+        DepthLMError: Which says what was expected.
     """
     if not storage.is_file(path):
         raise DepthLMError(

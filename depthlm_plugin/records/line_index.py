@@ -1,4 +1,4 @@
-"""The lines of a file by number, without reading those before."""
+"""The index of a text file, which finds a line by its number without reading those before."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _scan(file: BinaryIO) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where lines begin, then the size; and the numbers of lines that begin blank."""
     is_blank = np.zeros(256, bool)
     is_blank[list(_BLANK)] = True
-    found = [np.zeros(1, np.int64)]
+    starts = [np.zeros(1, np.int64)]
     suspects: list[NDArray[np.int64]] = []
     size = count = 0  # bytes and newlines before this chunk
     at_start = True  # of a line
@@ -128,14 +128,14 @@ def _scan(file: BinaryIO) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         suspects.append(np.flatnonzero(is_blank[values[inside]]) + count + 1)
         if at_start and is_blank[values[0]]:
             suspects.append(np.array([count]))
-        found.append(after + size)
+        starts.append(after + size)
         size += len(values)
         count += len(after)
         at_start = len(after) > 0 and after[-1] == len(values)
     if not at_start:
-        found.append(np.array([size]))
+        starts.append(np.array([size]))
     suspects.append(np.zeros(0, np.int64))
-    return np.concatenate(found), np.sort(np.concatenate(suspects))
+    return np.concatenate(starts), np.sort(np.concatenate(suspects))
 
 
 def _is_blank(file: BinaryIO, starts: NDArray[np.int64], line: int) -> bool:

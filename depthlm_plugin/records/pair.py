@@ -23,7 +23,7 @@ def is_pair(raw: Mapping[str, Any]) -> bool:
 def check_any(
     raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
 ) -> tuple[Record, list[RecordError]]:
-    """Return what `record.check_record` does, of a record of one picture or of two.
+    """Return the checked record of one picture or of two; see `record.check_record`.
 
     Of two, the first is returned with the second as its `partner`. `relative_pose` is the second
     camera's pose in the first one's frame (4x4, metres, OpenCV axes); `intrinsics` and, where there
@@ -40,19 +40,19 @@ def check_any(
     problems: list[RecordError] = []
     both = []
     for index in (0, 1):
-        own = {key: _of(raw, key, index, where) for key in ("intrinsics", *_LISTS)}
-        own["image"] = _of(raw, "images", index, where)
-        own |= {"depth_kind": raw.get("depth_kind")}
-        if own["depth"] is None:
-            both.append(_unlabelled(own, where, row))
+        single = {key: _of(raw, key, index, where) for key in ("intrinsics", *_LISTS)}
+        single["image"] = _of(raw, "images", index, where)
+        single |= {"depth_kind": raw.get("depth_kind")}
+        if single["depth"] is None:
+            both.append(_unlabelled(single, where, row))
             continue
-        record, found = check_record(own, where, row, depth_kind, poses=False)
-        problems += found
+        record, point_problems = check_record(single, where, row, depth_kind, poses=False)
+        problems += point_problems
         both.append(record)
     scene = str(raw.get("scene", where))
     first, second = (
-        replace(record, pose=one, scene=scene)
-        for record, one in zip(both, (np.eye(4), pose), strict=True)
+        replace(record, pose=camera_pose, scene=scene)
+        for record, camera_pose in zip(both, (np.eye(4), pose), strict=True)
     )
     return replace(first, partner=second), problems
 

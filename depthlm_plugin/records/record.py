@@ -1,4 +1,4 @@
-"""Records: one row an image, with its intrinsics, labelled pixels and their depth (design §7)."""
+"""Records: an image, its intrinsics, labelled pixels and their depth, checked (design §7)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import storage
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One image with labelled pixels, checked.
+    """An image with labelled pixels, all of them checked.
 
     Attributes:
         image: Path as the record gives it, without a leading slash.
@@ -202,15 +202,15 @@ def _lens(raw: Any, where: str) -> Lens | None:
     return None if lens.model == "opencv" and not any(lens.coefficients) else lens
 
 
-def _depth_kind(own: Any, dataset: str | None, where: str) -> str:
-    for kind in (own, dataset):
+def _depth_kind(stated: Any, dataset: str | None, where: str) -> str:
+    for kind in (stated, dataset):
         if kind is not None and kind not in DEPTH_KINDS:
             raise RecordError(
                 "bad depth kind",
                 where,
                 f"unknown depth_kind {kind!r}{did_you_mean(str(kind), list(DEPTH_KINDS))}",
             )
-    if own is None and dataset is None:
+    if stated is None and dataset is None:
         raise RecordError(
             "no depth kind",
             where,
@@ -219,13 +219,13 @@ def _depth_kind(own: Any, dataset: str | None, where: str) -> str:
             " in dataset_info.json, or with --depth-kind (published iBims-1, DDAD and nuScenes"
             " files hold z)",
         )
-    if own is not None and dataset is not None and own != dataset:
+    if stated is not None and dataset is not None and stated != dataset:
         raise RecordError(
             "bad depth kind",
             where,
-            f"the record says depth_kind {own!r}, its dataset {dataset!r}; remove the wrong one",
+            f"the record says depth_kind {stated!r}, its dataset {dataset!r}; remove the wrong one",
         )
-    return str(own or dataset)
+    return str(stated or dataset)
 
 
 def _point_problems(

@@ -1,9 +1,10 @@
-"""Shards: records as a folder of Parquet files whose single rows are quick to reach.
+"""Shards: records as a folder of Arrow files whose single rows are quick to reach.
 
-A folder holds `00000.parquet`, ... and the index `shards.json`, which alone is read to open it:
-`{"format": 1, "rows": total, "shards": [{"file", "rows", "bytes", "schema"}, ...]}`.
+A folder holds `00000.arrow`, ... and the index `shards.json`, which alone is read to open it:
+`{"format": 2, "rows": total, "shards": [{"file", "rows", "bytes", "schema"}, ...]}`.
 
-Known keys of a record are columns, lists of numbers as `packing` has them; a shard leaves out the
+The files are Arrow IPC ("Feather 2") in record batches of `rows_per_batch` rows. Known keys of a
+record are columns, in the narrowest type that loses nothing of a shard; a shard leaves out the
 columns that none of its rows needs. The rest, and values that a column cannot hold without loss,
 are JSON text in the column `extra`, so every record comes back equal.
 """
@@ -13,25 +14,54 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DepthLMError
 from . import storage
-from .shard_packing import pack_numbers, unpack_numbers
 
 INDEX = "shards.json"
-FORMAT = 1
-MARK = {b"depthlm.shard": str(FORMAT).encode()}  # in the metadata of every shard
+FORMAT = 2
+MARK = b"depthlm.shard"  # in the metadata of every shard, with its format
+ROWS_PER_BATCH = b"rows_per_batch"  # there too
+EXTRA = "extra"
+_WHOLE = 2**53  # up to here float64 holds every integer
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What the index says of a file: its name, rows, size and columns (`fingerprint`)."""
+    """A file as the index has it.
+
+    Attributes:
+        file: Its name in the folder.
+        rows: How many records it holds.
+        bytes: Its size.
+        schema: Its columns, as `fingerprint` says them.
+    """
 
     file: str
     rows: int
     bytes: int
     schema: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a shard.
+
+    Attributes:
+        key: The key of a record whose values it holds.
+        encode: Returns the cell of a value, or None for what the column would change.
+        width: Length of the inner lists of a list of lists of numbers; 0 for other values.
+    """
+
+    key: str
+    encode: Callable[[Any], Any]
+    width: int = 0
 
 
 def _text(value: Any) -> str | None:
@@ -52,34 +82,69 @@ def _integer(value: Any) -> int | None:
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-# column: (key of the record, Arrow type, encoder that returns None for what it would change)
-_COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    "image": ("image", "string", _text),
-    "image_path": ("image_path", "string", _text),
-    "intrinsics": ("intrinsics", "binary", pack_numbers),
-    "pixel_coords": ("pixel_coords", "binary", pack_numbers),
-    "depth": ("depth", "binary", pack_numbers),
-    "distortion": ("distortion", "binary", pack_numbers),
-    "pose": ("pose", "binary", pack_numbers),
-    "relative_pose": ("relative_pose", "binary", pack_numbers),
-    "depth_kind": ("depth_kind", "string", _text),
-    "scene": ("scene", "string", _text),
-    "camera": ("camera", "string", _text),
-    "source": ("source", "string", _text),
-    "timestamp": ("timestamp", "double", _float),
-    "timestamp_integer": ("timestamp", "int64", _integer),
+def _numbers(value: Any, width: int, whole: bool) -> NDArray[Any] | None:
+    """Return the numbers (N,) of a list, or of a list of lists of a width, in the narrowest type.
+
+    `whole` ones are integers only. Integers among fractions come back as equal floats.
+    """
+    if not isinstance(value, list):
+        return None
+    if width:
+        if not all(isinstance(row, list) and len(row) == width for row in value):
+            return None
+        value = [*chain.from_iterable(value)]
+    if whole and (not value or type(value[0]) is not int):
+        return None  # without looking at the rest
+    kinds = set(map(type, value))
+    if whole:
+        within = kinds == {int} and min(value) >= -(2**63) and max(value) < 2**63
+        return _narrowest(np.array(value, np.int64), np.uint16) if within else None
+    if not kinds <= {int, float} or kinds == {int}:
+        return None
+    if int in kinds and not all(type(number) is float or abs(number) <= _WHOLE for number in value):
+        return None
+    return _narrowest(np.array(value, np.float64), np.float32)
+
+
+def _narrowest(numbers: NDArray[Any], narrow: type[np.generic]) -> NDArray[Any]:
+    """Return numbers in a narrower type, if they stay the same there."""
+    with np.errstate(over="ignore"):
+        narrowed = numbers.astype(narrow)
+    same = np.array_equal(narrowed, numbers, equal_nan=narrow is np.float32)
+    return narrowed if same else numbers
+
+
+_WIDTHS = {
+    "intrinsics": 0,
+    "pixel_coords": 2,
+    "depth": 0,
+    "distortion": 0,
+    "pose": 4,
+    "relative_pose": 4,
 }
-EXTRA = "extra"
-TYPES = {name: kind for name, (_, kind, _) in _COLUMNS.items()} | {EXTRA: "string"}
+COLUMNS = {
+    "image": Column("image", _text),
+    "image_path": Column("image_path", _text),
+    **{
+        key + suffix: Column(key, partial(_numbers, width=width, whole=bool(suffix)), width)
+        for key, width in _WIDTHS.items()
+        for suffix in ("_integer", "")
+    },
+    **{key: Column(key, _text) for key in ("depth_kind", "scene", "camera", "source")},
+    "timestamp": Column("timestamp", _float),
+    "timestamp_integer": Column("timestamp", _integer),
+}
 _COLUMNS_OF: dict[str, list[str]] = {}
-for _name, (_key, _type, _encode) in _COLUMNS.items():
-    _COLUMNS_OF.setdefault(_key, []).append(_name)
-REPEATED = ["depth_kind", "scene", "camera", "source"]  # worth a dictionary
-UNCOMPRESSED = ("pixel_coords", "depth")  # zstd saves 17 % of a shard and takes 3 times as long
+for _name, _column in COLUMNS.items():
+    _COLUMNS_OF.setdefault(_column.key, []).append(_name)
 
 
 def encode_record(record: Mapping[str, Any], row: int) -> dict[str, Any]:
-    """Return the cells of a record, by column; `row` is its number, for messages.
+    """Return the cells of a record by column: text, a number or an array of numbers (N,).
+
+    Args:
+        record: A JSON object.
+        row: Its number, for messages.
 
     Raises:
         DepthLMError: For what JSON cannot hold.
@@ -88,7 +153,7 @@ def encode_record(record: Mapping[str, Any], row: int) -> dict[str, Any]:
     extra = {}
     for key, value in record.items():
         for name in _COLUMNS_OF.get(key, ()):
-            cell = _COLUMNS[name][2](value)
+            cell = COLUMNS[name].encode(value)
             if cell is not None:
                 cells[name] = cell
                 break
@@ -97,6 +162,59 @@ def encode_record(record: Mapping[str, Any], row: int) -> dict[str, Any]:
     if extra:
         cells[EXTRA] = _json(extra, row)
     return cells
+
+
+def make_table(cells: Mapping[str, list[Any]], rows_per_batch: int) -> Any:
+    """Return the Arrow table of a shard's cells, by column; those without any are left out."""
+    import pyarrow
+
+    used = [name for name, column in cells.items() if any(cell is not None for cell in column)]
+    arrays = [_array(cells[name], name) for name in used or [EXTRA]]  # or nothing but {}
+    metadata = {MARK: str(FORMAT).encode(), ROWS_PER_BATCH: str(rows_per_batch).encode()}
+    return pyarrow.table(arrays, names=used or [EXTRA], metadata=metadata)
+
+
+def _array(cells: list[Any], name: str) -> Any:
+    import pyarrow
+
+    width = COLUMNS[name].width if name in COLUMNS else 0
+    given = [cell for cell in cells if cell is not None]
+    if not given or not isinstance(given[0], np.ndarray):
+        return pyarrow.array(cells, None if given else pyarrow.string())
+    numbers = pyarrow.array(np.concatenate(given))  # in the widest type of any
+    if width:
+        numbers = pyarrow.FixedSizeListArray.from_arrays(numbers, width)
+    lengths = [0 if cell is None else len(cell) // (width or 1) for cell in cells]
+    ends = np.cumsum([0, *lengths], dtype=np.int32)
+    absent = pyarrow.array([cell is None for cell in cells])
+    return pyarrow.ListArray.from_arrays(ends, numbers, mask=absent)
+
+
+def decode_record(batch: Any, row: int) -> dict[str, Any]:
+    """Return the record in a row of an Arrow record batch of a shard.
+
+    Raises:
+        ValueError: For cells that are damaged.
+    """
+    record: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        cell = column[row]
+        if not cell.is_valid:
+            continue
+        if name == EXTRA:
+            record |= json.loads(cell.as_py())
+        elif COLUMNS[name].key in _WIDTHS:
+            record[COLUMNS[name].key] = _list(cell.values, COLUMNS[name].width)
+        else:
+            record[COLUMNS[name].key] = cell.as_py()
+    return record
+
+
+def _list(values: Any, width: int) -> list[Any]:
+    # Through NumPy: Arrow makes Python's numbers one at a time, 20 times slower.
+    numbers = np.from_dlpack(values.flatten() if width else values)
+    result: list[Any] = (numbers.reshape(-1, width) if width else numbers).tolist()
+    return result
 
 
 def read_index(folder: str) -> list[Shard] | None:
@@ -115,11 +233,12 @@ def read_index(folder: str) -> list[Shard] | None:
             f"{path} cannot be read ({error}); copy the folder again, or write it again with"
             " depthlm shard"
         ) from error
-    found = index.get("format") if isinstance(index, dict) else None
-    if found != FORMAT:
+    version = index.get("format") if isinstance(index, dict) else None
+    if version != FORMAT:
         raise DepthLMError(
-            f"{path} has the format {found!r}, expected {FORMAT}; write the folder again with this"
-            " version's depthlm shard (another file of that name must be called something else)"
+            f"{path} has the format {version!r}, expected {FORMAT}; write the folder again with"
+            " this version's depthlm shard (another file of that name must be called something"
+            " else)"
         )
     try:
         shards = [Shard(**shard) for shard in index["shards"]]
@@ -136,31 +255,8 @@ def read_index(folder: str) -> list[Shard] | None:
 
 
 def fingerprint(schema: Any) -> str:
-    """Return the columns of an Arrow schema as text: `image:string;depth:binary`."""
+    """Return the columns of an Arrow schema as text: `image:string;depth:list<item: float>`."""
     return ";".join(f"{field.name}:{field.type}" for field in schema)
-
-
-def decode_records(table: Any) -> list[dict[str, Any]]:
-    """Return the rows of an Arrow table or batch, of a shard or of any other Parquet file.
-
-    Raises:
-        ValueError: For a shard's cells that are damaged.
-    """
-    metadata = table.schema.metadata or {}
-    if not MARK.items() <= metadata.items():
-        plain: list[dict[str, Any]] = table.to_pylist()
-        return plain
-    records: list[dict[str, Any]] = [{} for _ in range(table.num_rows)]
-    for name, column in zip(table.schema.names, table.columns, strict=True):
-        key, kind, _ = _COLUMNS.get(name, (None, "", None))
-        for record, cell in zip(records, column.to_pylist(), strict=True):
-            if cell is None:
-                continue
-            if key is None:
-                record.update(json.loads(cell))
-            else:
-                record[key] = unpack_numbers(cell) if kind == "binary" else cell
-    return records
 
 
 def _json(extra: dict[str, Any], row: int) -> str:

@@ -1,4 +1,4 @@
-"""Writing shards: records as a folder of Parquet files whose single rows are quick to reach.
+"""Writing shards: records as a folder of Arrow files whose single rows are quick to reach.
 
 `shard_format` says what is in them, `rows.open_rows` reads them.
 """
@@ -18,32 +18,37 @@ from ..errors import ConfigError, DepthLMError
 from . import storage
 from .files import UNFINISHED
 from .shard_format import (
+    COLUMNS,
     EXTRA,
     FORMAT,
     INDEX,
-    MARK,
-    REPEATED,
-    TYPES,
-    UNCOMPRESSED,
     Shard,
     encode_record,
     fingerprint,
+    make_table,
 )
 
 PARTIAL = ".partial"  # ends the name of the folder that is written, until it is finished
 
-# Random access decodes a row group for a row and keeps footers open. Measured with all of them,
-# with 100 points a record, 6 columns: groups of 256, 512, 1024 rows cost 0.16, 0.18, 0.25 ms a row,
-# but a column of a group takes 0.7 to 1.1 KB of opened footer: with 1024 rows 65 to 105 MB for 16
-# million rows, with 256 four times that. Parquet's own lists took 1.1 to 1.9 ms at 1024 rows.
-ROWS_PER_GROUP = 1024
+# Random access reads a batch for a row. tests/benchmarks/shard_formats.py, a million rows of 100
+# points, busy machine: 173 us a row with batches of 64, 354 with 1024; 718 with 64 and zstd, which
+# saves 19 % of the bytes. Lists in Parquet took 404 us or more, Lance 1095 us, and format 1, packed
+# bytes in Parquet, 1034 us for 8 % fewer bytes.
+ROWS_PER_BATCH = 64
 ROWS_PER_SHARD = 100_000
 _SHARD_BYTES = 128 * 2**20  # held in memory while it fills; longer records make shorter shards
 
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What was written: the rows, files and bytes, and whether a leftover was removed first."""
+    """What was written.
+
+    Attributes:
+        rows: How many records.
+        shards: How many files.
+        bytes: The size of all files.
+        removed_unfinished: Whether the leftover of an interrupted run was removed first.
+    """
 
     rows: int
     shards: int
@@ -56,7 +61,7 @@ def write_shards(
     folder: str,
     *,
     rows_per_shard: int = ROWS_PER_SHARD,
-    rows_per_group: int = ROWS_PER_GROUP,
+    rows_per_batch: int = ROWS_PER_BATCH,
     overwrite: bool = False,
 ) -> ShardSummary:
     """Write records as a folder of shards, which `rows.open_rows` opens.
@@ -68,24 +73,24 @@ def write_shards(
         records: JSON objects as dicts; they come back equal.
         folder: A local folder to make.
         rows_per_shard: At most so many rows a file; long records make shorter files.
-        rows_per_group: Rows that are decoded together.
+        rows_per_batch: Rows that are read together.
         overwrite: Replace a folder of shards of that name.
 
     Raises:
         DepthLMError: For a folder that is there already, is being written by another process or is
             remote; for no records, or a record that JSON cannot hold.
     """
-    if rows_per_shard < 1 or rows_per_group < 1:
+    if rows_per_shard < 1 or rows_per_batch < 1:
         raise ConfigError(
-            f"rows_per_shard and rows_per_group must be 1 or more, found {rows_per_shard} and"
-            f" {rows_per_group}"
+            f"rows_per_shard and rows_per_batch must be 1 or more, found {rows_per_shard} and"
+            f" {rows_per_batch}"
         )
     folder = _free(folder, overwrite)
     with _partial(folder) as (partial, removed):
         shards: list[Shard] = []
         for cells in _filled(records, rows_per_shard):
-            file = f"{len(shards):05d}.parquet"
-            shards.append(_write(cells, os.path.join(partial, file), rows_per_group))
+            file = f"{len(shards):05d}.arrow"
+            shards.append(_write(cells, os.path.join(partial, file), rows_per_batch))
         if not shards:
             raise DepthLMError(f"there is no record to write to {folder}")
         rows = sum(shard.rows for shard in shards)
@@ -100,44 +105,31 @@ def _filled(
     records: Iterable[Mapping[str, Any]], rows_per_shard: int
 ) -> Iterator[dict[str, list[Any]]]:
     """Yield the cells of every shard, by column."""
-    cells: dict[str, list[Any]] = {name: [] for name in TYPES}
+    cells: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, EXTRA)}
     rows = held_bytes = 0
     for row, record in enumerate(records):
         encoded = encode_record(record, row)
         for name, column in cells.items():
             cell = encoded.get(name)
             column.append(cell)
-            held_bytes += len(cell) if isinstance(cell, (str, bytes)) else 8
+            held_bytes += len(cell) if isinstance(cell, str) else getattr(cell, "nbytes", 8)
         rows += 1
         if rows == rows_per_shard or held_bytes > _SHARD_BYTES:
             yield cells
-            cells = {name: [] for name in TYPES}
+            cells = {name: [] for name in (*COLUMNS, EXTRA)}
             rows = held_bytes = 0
     if rows:
         yield cells
 
 
-def _write(cells: dict[str, list[Any]], path: str, rows_per_group: int) -> Shard:
+def _write(cells: dict[str, list[Any]], path: str, rows_per_batch: int) -> Shard:
     import pyarrow
-    import pyarrow.parquet
 
-    used = [name for name, column in cells.items() if any(cell is not None for cell in column)]
-    used = used or [EXTRA]  # nothing but {}
-    schema = pyarrow.schema(
-        [(name, pyarrow.type_for_alias(TYPES[name])) for name in used], metadata=MARK
-    )
-    arrays = [pyarrow.array(cells[name], schema.field(name).type) for name in used]
-    pyarrow.parquet.write_table(
-        pyarrow.table(arrays, schema=schema),
-        path,
-        row_group_size=rows_per_group,
-        compression={name: "none" if name in UNCOMPRESSED else "zstd" for name in used},
-        use_dictionary=[name for name in used if name in REPEATED],
-        write_statistics=False,  # a quarter of the footer, and nobody asks
-    )
-    return Shard(
-        os.path.basename(path), len(cells[EXTRA]), os.path.getsize(path), fingerprint(schema)
-    )
+    table = make_table(cells, rows_per_batch)
+    with pyarrow.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows_per_batch)
+    size = os.path.getsize(path)
+    return Shard(os.path.basename(path), table.num_rows, size, fingerprint(table.schema))
 
 
 def _free(folder: str, overwrite: bool) -> str:

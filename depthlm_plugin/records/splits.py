@@ -29,7 +29,7 @@ FOLDER = "(.*)/"  # the pattern whose groups are the images' folders
 
 @dataclass(frozen=True)
 class GroupBy:
-    """What makes records a group.
+    """The rule by which records belong to one group.
 
     Attributes:
         keys: Keys of the record; a group is one combination of their values.
@@ -61,9 +61,9 @@ class GroupBy:
         """
         if self.pattern is None:
             return tuple(_value(raw, key, where) for key in self.keys)
-        found = {_caught(self.pattern, path) for path in image_paths(raw)}
-        if len(found) == 1 and None not in found:
-            return next(group for group in found if group is not None)
+        groups = {_caught(self.pattern, path) for path in image_paths(raw)}
+        if len(groups) == 1 and None not in groups:
+            return next(group for group in groups if group is not None)
         raise RecordError(
             "no group",
             where,
@@ -116,7 +116,7 @@ def side_of(group: Group, eval_share: float, seed: int) -> str:
 
 @dataclass
 class Side:
-    """What is on one side: memory for its groups, and eight bytes an image.
+    """The groups and images of one side; takes memory for its groups, and eight bytes an image.
 
     Attributes:
         rows: Number of rows of every group.
@@ -157,7 +157,13 @@ def write_split(
 
 @dataclass(frozen=True)
 class Leak:
-    """A group or an image on both sides, with one row of each."""
+    """A group or an image that is on both sides.
+
+    Attributes:
+        what: Its name or path.
+        train: Where a row of the train side has it.
+        eval: Where a row of the eval side has it.
+    """
 
     what: str
     train: str
@@ -184,14 +190,14 @@ def shared_images(
     hashes = set(np.intersect1d(_array(train), _array(eval_)).tolist())
     if not hashes:
         return []
-    found: dict[str, dict[str, str]] = {}
+    shared: dict[str, dict[str, str]] = {}
     for side, where, text in read():
         for path in image_paths(parse_row(text, where)):
             if number_of(path) in hashes:
-                found.setdefault(path, {}).setdefault(side, where)
+                shared.setdefault(path, {}).setdefault(side, where)
     return [
         Leak(path, places[TRAIN], places[EVAL])
-        for path, places in sorted(found.items())
+        for path, places in sorted(shared.items())
         if len(places) == 2
     ]
 
@@ -202,7 +208,8 @@ def values_on_both_sides(sides: Mapping[str, Side], by: GroupBy) -> dict[str, in
         return {}
     train, eval_ = (zip(*sides[side].rows, strict=True) for side in (TRAIN, EVAL))
     both = {
-        key: len({*one} & {*other}) for key, one, other in zip(by.keys, train, eval_, strict=True)
+        key: len({*in_train} & {*in_eval})
+        for key, in_train, in_eval in zip(by.keys, train, eval_, strict=True)
     }
     return {key: count for key, count in both.items() if count}
 

@@ -1,7 +1,9 @@
 """Where files are: local paths, or URLs that fsspec opens (`s3://`, `gs://`, `hf://`, ...).
 
 Local paths go straight to the operating system; fsspec is imported when the first URL is opened.
-Paths are text here: `pathlib` would make `s3:/bucket` of `s3://bucket`.
+Paths are text here: `pathlib` would make `s3:/bucket` of `s3://bucket`. universal_pathlib knows
+chains too, but what it would save are the lines that join names; joining one of a record's local
+pictures takes it 40 us instead of 1.
 """
 
 from __future__ import annotations
@@ -39,27 +41,23 @@ def join(root: str, path: str) -> str:
         raise ValueError(f"{path!r} leaves {root}")
     if ".." in path.split("/"):
         path = posixpath.normpath(path)
-    links = root.split(_CHAIN)
-    at = next((i for i, link in enumerate(links) if "://" in link), len(links) - 1)
-    folder = links[at] if links[at].endswith("/") else links[at] + "/"
-    links[at] = folder + path.lstrip("/")
-    return _CHAIN.join(links)
+    before, place, after = _split(root)
+    return before + place + "/" * (not place.endswith("/")) + path.lstrip("/") + after
 
 
 def name(path: str) -> str:
     """Return the last part of a path."""
-    return posixpath.basename(_place(path).rstrip("/"))
+    place = _split(path)[1] if is_remote(path) else path
+    return posixpath.basename(place.rstrip("/"))
 
 
 def parent(path: str) -> str:
     """Return the folder that a path is in; `.` for the name of a local file alone."""
     if not is_remote(path):
         return os.path.dirname(path) or "."
-    links = path.split(_CHAIN)
-    at = next((i for i, link in enumerate(links) if "://" in link), len(links) - 1)
-    protocol, colon, place = links[at].partition("://")
-    links[at] = protocol + colon + posixpath.dirname(place.rstrip("/"))
-    return _CHAIN.join(links)
+    before, place, after = _split(path)
+    protocol, colon, inside = place.partition("://")
+    return before + protocol + colon + posixpath.dirname(inside.rstrip("/")) + after
 
 
 def stem(path: str) -> str:
@@ -93,7 +91,7 @@ def names_in(folder: str) -> list[str]:
     if not is_remote(folder):
         return sorted(os.listdir(folder))
     filesystem, place = _filesystem(folder)
-    return sorted(posixpath.basename(found.rstrip("/")) for found in filesystem.ls(place, False))
+    return sorted(posixpath.basename(path.rstrip("/")) for path in filesystem.ls(place, False))
 
 
 def size_bytes(path: str) -> int:
@@ -149,11 +147,12 @@ def _as_os_error(url: str) -> Iterator[None]:
         raise OSError(f"{url}: {error!r}") from error
 
 
-def _place(path: str) -> str:
-    """Return the link of a chain that names a place, or a path as it is."""
-    if not is_remote(path):
-        return path
-    return next((link for link in path.split(_CHAIN) if "://" in link), path)
+def _split(url: str) -> tuple[str, str, str]:
+    """Return a URL cut at the link of its chain that names a place: before, the place, after."""
+    links = url.split(_CHAIN)
+    at = next((i for i, link in enumerate(links) if "://" in link), len(links) - 1)
+    before = "".join(link + _CHAIN for link in links[:at])
+    return before, links[at], "".join(_CHAIN + link for link in links[at + 1 :])
 
 
 def _filesystem(url: str) -> tuple[Any, str]:

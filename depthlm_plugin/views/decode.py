@@ -1,4 +1,4 @@
-"""Opening image files: sizes without decoding, and one deterministic way to RGB."""
+"""Image files: their sizes without decoding, and their pixels as RGB, always the same."""
 
 from __future__ import annotations
 
@@ -61,7 +61,19 @@ def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Imag
 def decode_rgb(
     source: str | BinaryIO, path: str, where: str, exif_rotation: str = "refuse"
 ) -> Image.Image:
-    """Return what `load_rgb` does, of an opened file; `path` names it in errors."""
+    """Return an opened file, or the file at a path, as 8-bit RGB; see `load_rgb`.
+
+    The picture is its caller's alone.
+
+    Args:
+        source: The file.
+        path: What to call it in errors.
+        where: What else to name there: the record's file and line.
+        exif_rotation: As `image_size` takes it.
+
+    Raises:
+        RecordError: As `load_rgb`.
+    """
     with _open(source, path, where) as image:
         try:
             # Before decoding, as image_size sees it: Pillow turns a TIFF while it decodes.
@@ -84,7 +96,13 @@ def decode_rgb(
 
 
 def load_pixels(path: str, where: str, exif_rotation: str = "refuse", *, fast: bool) -> Pixels:
-    """Return `load_rgb`'s pixels (H, W, 3); `fast` decodes plain JPEG and PNG with torchvision."""
+    """Return the pixels (H, W, 3) of `load_rgb`, an array to write to.
+
+    With `fast`, torchvision decodes plain JPEG and PNG files: to the same pixels.
+
+    Raises:
+        RecordError: As `load_rgb`.
+    """
     source = _source(path, where)
     if fast:
         with _open(source, path, where) as image:
@@ -132,7 +150,17 @@ def _is_plain(image: Image.Image) -> bool:
 
 
 def check_size(size_wh: tuple[int, int], camera: Camera, path: str, where: str) -> None:
-    """Refuse an image whose size is not the one that its intrinsics were given for."""
+    """Refuse an image whose size is not the one that its intrinsics were given for.
+
+    Args:
+        size_wh: Its (width, height), pixels.
+        camera: The camera of its record.
+        path: What to call it in errors.
+        where: The record's file and line.
+
+    Raises:
+        RecordError: `size differs from intrinsics`.
+    """
     if size_wh != camera.size_wh:
         raise RecordError(
             "size differs from intrinsics",
@@ -197,8 +225,10 @@ def _orientation(image: Image.Image) -> int:
     # PngImageFile.getexif decodes the whole picture when it has not met an eXIf chunk yet.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
-    found = image.getexif().get(_EXIF_ORIENTATION, 1)
-    return int(found) if found in range(1, 9) else 1  # 0 and the reserved values mean nothing
+    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return (
+        int(orientation) if orientation in range(1, 9) else 1
+    )  # 0 and the reserved values mean nothing
 
 
 def _high_byte(image: Image.Image) -> Image.Image:

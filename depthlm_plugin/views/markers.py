@@ -44,7 +44,7 @@ class Marker(Protocol):
 
     @property
     def margin_px(self) -> int:
-        """Smallest distance from the marked pixel to the image border, pixels."""
+        """The smallest distance from the marked pixel to the image border, pixels."""
         ...
 
     def draw(self, pixels: Pixels, x: int, y: int) -> None:
@@ -83,7 +83,7 @@ class ShapeMarker(ABC):
 
     @cached_property
     def _layers(self) -> list[tuple[Color, NDArray[np.intp]]]:
-        """Colours and their pixels, (2, N) as (dy, dx); no pixel is in two layers."""
+        """The colours and their pixels (2, N) as (dy, dx); no pixel is in two layers."""
         shape = self._shape()
         layers = [(self.color, shape)]
         if self.outline is not None:
@@ -97,7 +97,7 @@ class ShapeMarker(ABC):
 
     @cached_property
     def margin_px(self) -> int:
-        """How far mark and outline reach; the same room is asked for on all four sides."""
+        """How far mark and outline reach, pixels; they need the same room on all four sides."""
         return max(int(np.abs(offsets).max()) for _, offsets in self._layers)
 
     def draw(self, pixels: Pixels, x: int, y: int) -> None:

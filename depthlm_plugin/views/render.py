@@ -60,7 +60,7 @@ class PixelCache:
                 self._bytes -= dropped.nbytes
 
     def clear(self) -> None:
-        """Keep nothing of what was put so far."""
+        """Forget all arrays."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0
@@ -71,7 +71,7 @@ CACHE = PixelCache(CACHE_BYTES)
 
 @dataclass(frozen=True)
 class Source:
-    """A picture file, and how it is read.
+    """A picture file and how it is to be read.
 
     Attributes:
         path: The file, local or remote.
@@ -86,7 +86,7 @@ class Source:
     resampling: str
 
     def pixels(self, where: str) -> Pixels:
-        """Return `source_pixels` of it."""
+        """Return its pixels (H, W, 3) without distortion; nobody may write to them."""
         fast = self.resampling == "fast"
         return source_pixels(self.path, self.camera, where, self.exif_rotation, fast=fast)
 

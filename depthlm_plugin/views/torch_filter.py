@@ -121,5 +121,5 @@ def _needed(length: int, scale: float, wanted: int) -> tuple[int, float]:
 
 
 def _reach(scale: float) -> float:
-    """How far, in source pixels, the filter of an output pixel looks, and one to be sure."""
+    """Return how far, in source pixels, an output pixel's filter looks, and one to be sure."""
     return _SUPPORT_PX * max(1.0, 1 / scale) + 1

@@ -1,4 +1,4 @@
-"""Pictures without their lens's distortion, by OpenCV."""
+"""Undistortion: pictures as the same camera without its lens would have taken them, by OpenCV."""
 
 from __future__ import annotations
 

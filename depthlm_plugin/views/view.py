@@ -27,7 +27,17 @@ FORMAT = "v4"  # raise it whenever the same text would render differently
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark at pixel (x, y) of the view, its other fields as `markers.get_marker` takes them."""
+    """A mark on a view.
+
+    Attributes:
+        kind: The name of its marker, one of `markers.MARKERS`.
+        size_px: Its size, pixels of the view, as its marker defines it.
+        x: Column of the marked pixel of the view.
+        y: Row of the marked pixel of the view.
+        color: RGB, 0 to 255 each.
+        outline: RGB of a contrast outline, or None.
+        number: What a `numbered` marker shows.
+    """
 
     kind: str
     size_px: int
@@ -39,14 +49,14 @@ class Mark:
 
     @property
     def marker(self) -> Marker:
-        """What draws it."""
+        """The marker that draws it."""
         return get_marker(
             self.kind, self.size_px, color=self.color, outline=self.outline, number=self.number
         )
 
     @property
     def text(self) -> str:
-        """`kind,size,x,y,color,outline,number`, without what is as by default at the end."""
+        """The text form `kind,size,x,y,color,outline,number`, without defaults at its end."""
         outline = "" if self.outline is None else format_color(self.outline)
         fields = (self.kind, self.size_px, self.x, self.y, format_color(self.color), outline)
         defaults = (format_color(RED), "", 1)
@@ -57,7 +67,11 @@ class Mark:
 
     @classmethod
     def from_text(cls, text: str) -> Mark:
-        """Return the mark of a text form."""
+        """Return the mark of a text form.
+
+        Raises:
+            ValueError: For a text of another form.
+        """
         kind, size_px, x, y, *style = text.split(",")
         color, outline, number = style + ["ff0000", "", "1"][len(style) :]
         return cls(
@@ -158,7 +172,7 @@ class View:
         return Image.fromarray(self.pixels(where))
 
     def pixels(self, where: str = "view") -> Pixels:
-        """Return the view as an array (H, W, 3), 8-bit RGB; otherwise as `render`."""
+        """Return the pixels of `render`, an array (H, W, 3) to write to."""
         source = Source(self.image, self.source, self.exif_rotation, self.resampling)
         pixels = render_window(source, self.normalised, self.left, self.top, self.size_wh, where)
         for mark in self.marks:
@@ -186,7 +200,11 @@ class View:
 
     @classmethod
     def from_uri(cls, uri: str) -> View:
-        """Return the view of a text form; fields it does not know are left to others."""
+        """Return the view of a text form; fields that it does not know are left to others.
+
+        Raises:
+            GeometryError: For a text of another form or version.
+        """
         fields = uri_fields(uri)
         try:
             fx, fy, cx, cy, source_w, source_h = fields["source"].split(",")
@@ -228,7 +246,11 @@ def normalised(pixel: tuple[float, float], size_wh: tuple[int, int]) -> tuple[in
 
 
 def uri_fields(uri: str) -> dict[str, str]:
-    """Return the fields of a `depthlm://` text, refusing other formats and versions."""
+    """Return the fields of a `depthlm://` text.
+
+    Raises:
+        GeometryError: For a text of another form or version.
+    """
     head, _, query = uri.partition("?")
     if not head.startswith(SCHEME):
         raise GeometryError(f"not a depthlm view: {uri[:200]!r}")
@@ -241,7 +263,11 @@ def uri_fields(uri: str) -> dict[str, str]:
 
 
 def window_size(uri: str) -> tuple[int, int]:
-    """Return the (width, height) of a text form's view, reading nothing else."""
+    """Return the (width, height) of a text form's view, pixels, reading nothing else.
+
+    Raises:
+        GeometryError: For a text of another form or version.
+    """
     try:
         _, _, width, height = map(int, uri_fields(uri)["window"].split(","))
     except (KeyError, ValueError) as error:

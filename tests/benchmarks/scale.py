@@ -61,7 +61,7 @@ def dataset_dir(folder: Path, rows: int, first: Path | None) -> Path:
         index = json.loads((target / "shards.json").read_text())
         own = index["shards"]
         for number in range(len(own), rows // ROWS_PER_SHARD):
-            name = f"{number:05d}.parquet"
+            name = f"{number:05d}.arrow"
             shutil.copyfile(target / own[0]["file"], target / name)
             index["shards"].append(own[0] | {"file": name})
         index["rows"] = sum(shard["rows"] for shard in index["shards"])

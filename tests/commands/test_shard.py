@@ -22,7 +22,7 @@ def test_shard_and_validate(records, capsys):
         "out": str(out), "rows": 2, "shards": 2, "bytes": summary["bytes"],
         "removed_unfinished": False,
     }  # fmt: skip
-    assert summary["bytes"] == sum(path.stat().st_size for path in out.glob("*.parquet"))
+    assert summary["bytes"] == sum(path.stat().st_size for path in out.glob("*.arrow"))
     assert printed.err.startswith("2 records in 2 shards, ")
     assert f"set media_dir to {records.parent}" in printed.err
     options = ["--depth-kind", "z", "--media-dir", str(records.parent), "--json"]

@@ -92,11 +92,11 @@ def test_validate_reports_an_error_of_a_worker(record_folder, make_record, capsy
     path = record_folder([make_record()])
     folder = path.parent / "s"
     write_shards([make_record()] * 300, str(folder), rows_per_shard=150)
-    (folder / "00001.parquet").unlink()
+    (folder / "00001.arrow").unlink()
     options = ["--media-dir", str(path.parent), "--workers", "2"]
     assert main(["validate", str(folder), *options]) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith(f"depthlm validate: {folder / '00001.parquet'} cannot be found")
+    assert printed.startswith(f"depthlm validate: {folder / '00001.arrow'} cannot be found")
 
 
 def test_validate_needs_a_worker(records, capsys):

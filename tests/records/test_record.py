@@ -312,12 +312,12 @@ def test_numbers_keep_full_precision_in_every_format(tmp_path, save_rows, values
     ("name", "content", "found"),
     [
         ("absent.jsonl", None, "absent.jsonl does not exist"),
-        ("records.csv", b"a,b", "records are .jsonl, .json, .parquet files"),
+        ("records.csv", b"a,b", "records are .jsonl, .json, .parquet, .arrow files"),
         ("records.json", b'[{"image": ', "is not valid JSON.*complete"),
         ("records.json", b'{"image": "a.png"}', "expected a list of records"),
         ("records.json", b"\xff\xfe", "is not valid JSON"),
         ("records.parquet", b"PAR1 and no more", "cannot be read after row 0.*complete"),
-        ("folder", ..., "folder holds no .jsonl, .json, .parquet file"),
+        ("folder", ..., "folder holds no .jsonl, .json, .parquet, .arrow file"),
     ],
 )
 def test_files_that_hold_no_records_are_refused(tmp_path, name, content, found):

@@ -149,7 +149,7 @@ def opened(request, tmp_path, save_rows, make_record):
     path = tmp_path / request.param
     records = [make_record(scene=f"scene {row}") for row in range(20)]
     if request.param == "shards":
-        write_shards(records, str(path), rows_per_shard=6, rows_per_group=2)
+        write_shards(records, str(path), rows_per_shard=6, rows_per_batch=2)
     elif request.param == "folder":
         path.mkdir()
         save_rows(path / "a.jsonl", records[:9])
@@ -246,11 +246,11 @@ def test_a_damaged_row_group_names_file_and_row(tmp_path):
     ("name", "content", "found"),
     [
         ("absent.jsonl", None, "absent.jsonl does not exist"),
-        ("records.csv", b"a,b", "records are .jsonl, .json, .parquet files"),
+        ("records.csv", b"a,b", "records are .jsonl, .json, .parquet, .arrow files"),
         ("records.json", b'[{"image": ', "is not valid JSON.*complete"),
         ("records.json", b'{"image": "a.png"}', "expected a list of records"),
         ("records.parquet", b"PAR1 and no more", "cannot be read after row 0.*complete"),
-        ("folder", ..., "folder holds no .jsonl, .json, .parquet file"),
+        ("folder", ..., "folder holds no .jsonl, .json, .parquet, .arrow file"),
     ],
 )
 def test_what_holds_no_records_is_refused_at_once(tmp_path, name, content, found):

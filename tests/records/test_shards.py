@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet
 import pytest
 from hypothesis import example, given
@@ -17,7 +18,6 @@ from depthlm_plugin import DepthSamples
 from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.records.record import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
-from depthlm_plugin.records.shard_packing import pack_numbers, unpack_numbers
 from depthlm_plugin.records.shard_writer import write_shards
 
 integers = st.integers(-(2**70), 2**70) | st.integers(0, 2**16)
@@ -59,68 +59,64 @@ def typed(value):
     )
 
 
-def is_mixed(value):
-    kinds = {type(number) for row in value for number in (row if isinstance(row, list) else [row])}
-    return {int, float} <= kinds
-
-
 @given(st.lists(records, min_size=1, max_size=8), st.integers(1, 4), st.integers(1, 4))
 @example([{}], 1, 1)
 @example([{"depth": [True]}, {"depth": [2**53 + 1, 0.5]}, {"depth": [[]]}, {"depth": []}], 9, 2)
 @example([{"pixel_coords": [[1, 2]]}, {"pixel_coords": [[1.5, 2.0]]}, {"pixel_coords": []}], 9, 9)
-def test_every_record_comes_back_equal(given_records, rows_per_shard, rows_per_group):
+def test_every_record_comes_back_equal(given_records, rows_per_shard, rows_per_batch):
     # What JSON text itself cannot carry is none of the shards' business.
     given_records = json.loads(json.dumps(given_records))
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "shards")
-        sizes = {"rows_per_shard": rows_per_shard, "rows_per_group": rows_per_group}
+        sizes = {"rows_per_shard": rows_per_shard, "rows_per_batch": rows_per_batch}
         write_shards(given_records, path, **sizes)
         rows = open_rows(path)
         found = [rows[row] for row in range(len(rows))]
         assert [raw for _, raw in found] == given_records
         assert [where for where, _ in found] == [
-            f"{row // rows_per_shard:05d}.parquet row {row % rows_per_shard}"
+            f"{row // rows_per_shard:05d}.arrow row {row % rows_per_shard}"
             for row in range(len(given_records))
         ]
         assert [(where, parse_row(text, where)) for where, text in read_rows(path)] == found
 
 
-@given(numeric | pairs)
-def test_packed_numbers_keep_types_and_signs(value):
-    packed = pack_numbers(value)
-    if packed is None:
-        flat = np.ravel(np.array(value, dtype=object)).tolist()
-        assert any(isinstance(number, int) and abs(number) > 2**53 for number in flat)
-    elif is_mixed(value):
-        assert unpack_numbers(packed) == value
-    else:
-        assert typed(unpack_numbers(packed)) == typed(value)
+@given(st.lists(st.lists(floats) | st.lists(integers, min_size=1), max_size=4), pairs)
+@example([[2**63], [-(2**63)], [2**63 - 1]], [[-0.0, 1.0]])
+def test_numbers_keep_types_and_signs(depths, pixels):
+    given_records = [{"depth": depth} for depth in depths] + [{"pixel_coords": pixels}]
+    with tempfile.TemporaryDirectory() as folder:
+        write_shards(given_records, os.path.join(folder, "s"), rows_per_batch=2)
+        found = [raw for _, raw in open_rows(os.path.join(folder, "s"))]
+    assert typed(found) == typed(given_records)
 
 
 @pytest.mark.parametrize(
-    ("value", "bytes_each"),
+    ("values", "stored"),
     [
-        ([[0, 65535], [3, 4]], 2),
-        ([0, 65536], 8),
-        ([2.35, 65.535], 2),  # millimetres
-        ([2.35, 65.536], 4),
-        ([0.1 + 0.2, 1.0], 8),
-        ([float(np.float32(2.3517)), 1.0], 4),
-        ([math.nan, 1.0], 4),
-        ([-0.0, 1.0], 4),
+        ([[[0, 65535], [3, 4]], []], "list<item: fixed_size_list<item: uint16>[2]>"),
+        ([[[0, 65536]]], "list<item: fixed_size_list<item: int64>[2]>"),
+        ([[[0, 1]], [[-1, 0]]], "list<item: fixed_size_list<item: int64>[2]>"),
+        ([[[0.5, 1.5]]], "list<item: fixed_size_list<item: float>[2]>"),
+        ([[[0.5, 1]]], "list<item: fixed_size_list<item: float>[2]>"),
+        ([[[0.1 + 0.2, 1.0]]], "list<item: fixed_size_list<item: double>[2]>"),
+        ([[[float(np.float32(2.3517)), math.nan]]], "list<item: fixed_size_list<item: float>[2]>"),
+        ([[[-0.0, 1e39]]], "list<item: fixed_size_list<item: double>[2]>"),
+        ([[[1, 2, 3]]], "string"),
+        ([[[1, 2], [3]]], "string"),
+        ([[1, 2]], "string"),
+        ([[[True, False]]], "string"),
+        ([[[2**53 + 1, 0.5]]], "string"),
+        (["1, 2"], "string"),
     ],
 )
-def test_numbers_take_the_fewest_bytes_that_lose_nothing(value, bytes_each):
-    packed = pack_numbers(value)
-    assert len(packed) == 2 + bytes_each * np.size(value)
-    assert typed(unpack_numbers(packed)) == typed(value)
-
-
-@pytest.mark.parametrize(
-    "value", [None, 3, "a", [None], ["1"], [True], [[]], [[1], 2], [[1], [2, 3]]]
-)
-def test_what_is_no_list_of_numbers_is_not_packed(value):
-    assert pack_numbers(value) is None
+def test_a_shard_has_the_narrowest_columns_that_lose_nothing(tmp_path, values, stored):
+    write_shards([{"pixel_coords": value} for value in values], str(tmp_path / "s"))
+    with pyarrow.ipc.open_file(str(tmp_path / "s" / "00000.arrow")) as file:
+        assert stored in map(str, file.schema.types)
+    assert str([raw["pixel_coords"] for _, raw in open_rows(tmp_path / "s")]) in (
+        str(values),
+        str(values).replace("1]", "1.0]"),  # an integer among fractions
+    )
 
 
 def test_nan_and_infinity_survive(tmp_path):
@@ -130,10 +126,11 @@ def test_nan_and_infinity_survive(tmp_path):
 
 
 def test_columns_that_no_row_needs_are_left_out(tmp_path, make_record):
-    rows = [make_record(), make_record(), make_record(pose=[1.0] * 16)]
+    rows = [make_record(), make_record(), make_record(pose=np.eye(4).tolist())]
     write_shards(rows, str(tmp_path / "s"), rows_per_shard=2)
-    names = [pyarrow.parquet.read_schema(tmp_path / "s" / f"0000{i}.parquet").names for i in (0, 1)]
-    common = ["image", "intrinsics", "pixel_coords", "depth"]
+    files = [pyarrow.ipc.open_file(str(tmp_path / "s" / f"0000{i}.arrow")) for i in (0, 1)]
+    names = [file.schema.names for file in files]
+    common = ["image", "intrinsics", "pixel_coords_integer", "depth"]
     assert names == [[*common, "depth_kind"], [*common, "pose", "depth_kind"]]
 
 
@@ -149,7 +146,7 @@ def test_shards_are_records_like_any_other(record_folder, make_record):
     options = {"name": "r", "media_dir": path.parent, "points_per_record": "all"}
     [expected, found] = [DepthSamples(file, **options) for file in (path, path.parent / "s")]
     assert [sample.view for sample in found] == [sample.view for sample in expected]
-    alone = DepthSamples(path.parent / "s" / "00000.parquet", **options)
+    alone = DepthSamples(path.parent / "s" / "00000.arrow", **options)
     assert [sample.target for sample in alone] == [sample.target for sample in expected]
 
 
@@ -161,13 +158,32 @@ def folder(tmp_path, make_record):
     return path
 
 
+def rewritten(path, change):
+    with pyarrow.ipc.open_file(str(path)) as file:
+        table = change(file.read_all())
+    with pyarrow.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table, max_chunksize=64)
+
+
 def without_a_row(path):
-    table = pyarrow.parquet.read_table(path)
-    pyarrow.parquet.write_table(table.slice(1), path)
+    rewritten(path, lambda table: table.slice(1))
 
 
 def without_a_column(path):
-    pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).drop_columns("scene"), path)
+    rewritten(path, lambda table: table.drop_columns("scene"))
+
+
+def unmarked(path):
+    rewritten(path, lambda table: table.replace_schema_metadata(None))
+
+
+def with_wild_offsets(path):
+    """Lists that begin far outside the file; the size stays."""
+    content = path.read_bytes()
+    offsets = np.arange(0, 10, 3, dtype=np.int32).tobytes()  # three depths a record
+    assert offsets in content
+    wild = np.array([0, 2**30, 2**30 + 3, 2**30 + 6], np.int32).tobytes()
+    path.write_bytes(content.replace(offsets, wild))
 
 
 @pytest.mark.parametrize(
@@ -177,17 +193,18 @@ def without_a_column(path):
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), r"says bytes (\d+), found \d+"),
         (lambda path: path.write_bytes(b""), r"says bytes \d+, found 0"),
         (lambda path: path.write_bytes(bytes(path.stat().st_size)), "cannot be read after row 0"),
+        (with_wild_offsets, "cannot be read after row 0"),
     ],
-    ids=["missing", "cut off", "empty", "zeros"],
+    ids=["missing", "cut off", "empty", "zeros", "wild offsets"],
 )
 def test_a_damaged_shard_is_named_when_it_is_needed(folder, change, found):
-    change(folder / "00001.parquet")
+    change(folder / "00001.arrow")
     rows = open_rows(folder)  # reads the index only
     assert len(rows) == 6
     assert rows[2][1]["scene"] == "s2"
-    with pytest.raises(DepthLMError, match=rf"00001.parquet .*{found}"):
+    with pytest.raises(DepthLMError, match=rf"00001.arrow .*{found}"):
         rows[3]
-    with pytest.raises(DepthLMError, match=rf"00001.parquet .*{found}"):
+    with pytest.raises(DepthLMError, match=rf"00001.arrow .*{found}"):
         list(read_rows(folder))
 
 
@@ -202,12 +219,12 @@ def test_a_damaged_shard_is_named_when_it_is_needed(folder, change, found):
     ],
 )
 def test_another_shard_of_the_same_length_is_noticed(folder, change, found):
-    shard = folder / "00001.parquet"
+    shard = folder / "00001.arrow"
     change(shard)
     index = json.loads((folder / "shards.json").read_text())
     index["shards"][1]["bytes"] = shard.stat().st_size
     (folder / "shards.json").write_text(json.dumps(index))
-    with pytest.raises(DepthLMError, match=f"00001.parquet was cut off or changed: {found}"):
+    with pytest.raises(DepthLMError, match=f"00001.arrow was cut off or changed: {found}"):
         open_rows(folder)[5]
 
 
@@ -215,13 +232,13 @@ def test_another_shard_of_the_same_length_is_noticed(folder, change, found):
     ("text", "found"),
     [
         ("{", "cannot be read"),
-        ("[]", "has the format None, expected 1"),
-        ('{"format": 2}', "has the format 2, expected 1"),
-        ('{"format": 1, "rows": 3}', "is damaged"),
-        ('{"format": 1, "rows": 3, "shards": []}', "do not add up to 3 rows"),
+        ("[]", "has the format None, expected 2"),
+        ('{"format": 1}', "has the format 1, expected 2; write the folder again"),
+        ('{"format": 2, "rows": 3}', "is damaged"),
+        ('{"format": 2, "rows": 3, "shards": []}', "do not add up to 3 rows"),
         (
-            '{"format": 1, "rows": 1, "shards":'
-            ' [{"file": "../a.parquet", "rows": 1, "bytes": 1, "schema": ""}]}',
+            '{"format": 2, "rows": 1, "shards":'
+            ' [{"file": "../a.arrow", "rows": 1, "bytes": 1, "schema": ""}]}',
             "a shard lies outside the folder",
         ),
     ],
@@ -233,13 +250,30 @@ def test_a_damaged_index_is_refused(folder, text, found):
             read(folder)
 
 
+def test_a_shard_of_format_1_alone_is_refused(tmp_path):
+    path = tmp_path / "00000.parquet"
+    schema = pyarrow.schema({"depth": pyarrow.binary()}, metadata={"depthlm.shard": "1"})
+    pyarrow.parquet.write_table(pyarrow.table({"depth": [b"H\0\1\0"]}, schema), path)
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"00000.parquet is a shard of an earlier version"):
+            read(path)
+
+
+@pytest.mark.parametrize("change", [unmarked, lambda path: path.write_bytes(b"ARROW1")])
+def test_an_arrow_file_that_is_no_shard_is_refused(folder, change):
+    change(folder / "00000.arrow")
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"00000.arrow cannot be read after row 0 "):
+            read(folder / "00000.arrow")
+
+
 def test_a_finished_folder_is_replaced_only_when_asked(folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(ConfigError, match=r"is a finished folder of shards; .*--overwrite"):
         write_shards([{"scene": "new"}], str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     write_shards([{"scene": "new"}], str(folder), overwrite=True)
-    assert list(open_rows(folder)) == [("00000.parquet row 0", {"scene": "new"})]
+    assert list(open_rows(folder)) == [("00000.arrow row 0", {"scene": "new"})]
     assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
 
 
@@ -251,7 +285,7 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
     assert (tmp_path / "photo.png").read_bytes() == b"dear"
 
 
-@pytest.mark.parametrize("wrong", [{"rows_per_shard": 0}, {"rows_per_group": 0}])
+@pytest.mark.parametrize("wrong", [{"rows_per_shard": 0}, {"rows_per_batch": 0}])
 def test_sizes_below_one_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError, match="must be 1 or more"):
         write_shards([{}], str(tmp_path / "s"), **wrong)
@@ -291,7 +325,7 @@ def writer(tmp_path):
 
 def test_unfinished_shards_are_no_records(tmp_path, writer):
     partial = tmp_path / "s.partial"
-    assert (partial / "00001.parquet").exists()
+    assert (partial / "00001.arrow").exists()
     assert not (tmp_path / "s").exists()
     with pytest.raises(DepthLMError, match=r"s.partial is being written by another process"):
         write_shards([{}], str(tmp_path / "s"))
@@ -306,5 +340,5 @@ def test_unfinished_shards_are_no_records(tmp_path, writer):
                 read(tmp_path / "s")
     summary = write_shards([{"row": "new"}], str(tmp_path / "s"))
     assert summary.removed_unfinished
-    assert list(open_rows(tmp_path / "s")) == [("00000.parquet row 0", {"row": "new"})]
+    assert list(open_rows(tmp_path / "s")) == [("00000.arrow row 0", {"row": "new"})]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]

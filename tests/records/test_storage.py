@@ -191,7 +191,7 @@ def test_the_size_of_a_remote_picture_takes_its_header_only(remote):
 def test_remote_records_are_local_records(remote, here, save_rows, make_record, name):
     records = [make_record(scene=f"s{row}") for row in range(9)]
     if name == "shards":
-        write_shards(records, str(here / name), rows_per_shard=4, rows_per_group=2)
+        write_shards(records, str(here / name), rows_per_shard=4, rows_per_batch=2)
     elif name == "folder":
         (here / name).mkdir()
         save_rows(here / name / "a.parquet", records[:4])
@@ -216,15 +216,15 @@ def test_remote_records_that_are_not_there(remote, name):
 
 def test_a_remote_shard_that_is_missing_or_cut_off(remote, here):
     write_shards([{"row": row} for row in range(4)], str(here / "s"), rows_per_shard=2)
-    (here / "s" / "00000.parquet").unlink()
-    shard = here / "s" / "00001.parquet"
+    (here / "s" / "00000.arrow").unlink()
+    shard = here / "s" / "00001.arrow"
     shard.write_bytes(shard.read_bytes()[:-9])
     upload(here, remote)
     rows = open_rows(f"{remote}/s")
     assert len(rows) == 4
-    with pytest.raises(DepthLMError, match=r"00000.parquet cannot be found .* with 2 rows"):
+    with pytest.raises(DepthLMError, match=r"00000.arrow cannot be found .* with 2 rows"):
         rows[0]
-    with pytest.raises(DepthLMError, match=r"00001.parquet was cut off or changed: .* bytes"):
+    with pytest.raises(DepthLMError, match=r"00001.arrow was cut off or changed: .* bytes"):
         rows[2]
 
 

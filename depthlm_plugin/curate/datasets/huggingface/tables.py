@@ -15,7 +15,8 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from ....errors import DepthLMError, RecordError
-from ....records.rows import open_parquet, open_rows
+from ....records.row_groups import open_parquet
+from ....records.rows import open_rows
 
 _METADATA = ("metadata.jsonl", "metadata.csv")  # of an image folder
 SPLIT_WORDS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DepthLMError, RecordError
-from ....records.rows import open_parquet
+from ....records.row_groups import open_parquet
 
 FRAME, CAMERA, LASER = "key.frame_timestamp_micros", "key.camera_name", "key.laser_name"
 _SEGMENT = "key.segment_context_name"
