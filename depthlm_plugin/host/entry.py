@@ -8,8 +8,6 @@ from functools import wraps
 from typing import Any
 
 from ..errors import ConfigError
-from .eval_answers import check_answers, questions_to_answer
-from .lazy import lazy_samples
 from .run import Run, dataset_info, prepare
 
 
@@ -31,6 +29,10 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         tokenizer: Any,
         processor: Any = None,
     ) -> Any:
+        # Not above: they import LLaMA-Factory's loader, and when it is imported, so is this file.
+        from .eval_answers import check_answers, questions_to_answer
+        from .lazy import lazy_samples
+
         def stock(data_args: Any) -> Any:
             """Return what LLaMA-Factory itself makes of these arguments."""
             return original(
