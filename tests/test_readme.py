@@ -141,19 +141,33 @@ def test_the_template_example_is_a_template(tmp_path: Path) -> None:
     assert told == "<think> Der Punkt ist etwa 2.35 m entfernt. </think> <answer> 2.35 </answer>"
 
 
-@pytest.mark.parametrize("doc", ["README.md", RECORDS])
-def test_the_python_example_runs_on_the_json_example(doc: str, tmp_path: Path, run_python) -> None:
+def write_example_data(doc: str, folder: Path) -> None:
+    """Write the record of a document's example, and its picture, where the example looks."""
     record, info = map(json.loads, blocks(doc, "json"))
     assert {entry["formatting"] for entry in info.values()} == {"depthlm"}
-    (tmp_path / "data" / "rgb").mkdir(parents=True)
-    Image.new("RGB", (640, 480)).save(tmp_path / "data" / record["image"])
-    (tmp_path / "data" / "train.jsonl").write_text(json.dumps(record), encoding="utf-8")
-    [example] = blocks(doc, "python")
+    (folder / "data" / "rgb").mkdir(parents=True)
+    Image.new("RGB", (640, 480)).save(folder / "data" / record["image"])
+    (folder / "data" / "train.jsonl").write_text(json.dumps(record), encoding="utf-8")
+
+
+CHECK = "assert sample.image.size == sample.view.size_wh and sample.unit == 'm'"
+
+
+def test_the_python_example_runs_on_the_json_example(tmp_path: Path, run_python) -> None:
+    write_example_data(RECORDS, tmp_path)
+    [example] = blocks(RECORDS, "python")
+    run_python(f"import os; os.chdir({str(tmp_path)!r})\n{example}\n{CHECK}")
+
+
+@pytest.mark.slow  # the datasets library takes seconds to import
+def test_the_example_of_rewards_runs_on_that_of_the_first_page(tmp_path: Path, run_python) -> None:
+    write_example_data("README.md", tmp_path)
+    [example] = blocks("README.md", "python")
     rewards, _ = blocks(SCORING, "python")
     rewards, trainer, _ = rewards.partition("trainer = GRPOTrainer(")  # tests/host runs that
     assert trainer
     check = (
-        "assert sample.image.size == sample.view.size_wh and sample.unit == 'm'\n"
+        f"{CHECK}\n"
         "assert rows[0]['target'] == sample.target\n"
         "assert delta1([sample.messages[-1]['content']], target=[sample.target]) == [1.0]"
     )

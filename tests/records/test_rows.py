@@ -167,7 +167,8 @@ def send_scenes(rows, queue):
     queue.put(scenes(rows))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+# Every spawned process imports the package anew, which takes seconds.
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
 def test_rows_in_other_processes(opened, method, used):
     rows, records = opened

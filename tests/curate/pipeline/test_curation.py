@@ -130,6 +130,7 @@ def test_seeds_and_names_choose_the_points(room, tmp_path, capsys):
     assert seen["a"][0] != seen["a"][4]  # the same picture under another name
 
 
+@pytest.mark.slow
 def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, tmp_path):
     root, _ = room
     out = tmp_path / "out"
@@ -148,6 +149,7 @@ def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, t
         assert contents(out / str(kill_at)) == expected, kill_at
 
 
+@pytest.mark.slow
 def test_killed_while_workers_run(room, tmp_path, capsys):
     root, _ = room
     many = tmp_path / "many"
