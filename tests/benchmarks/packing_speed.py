@@ -1,6 +1,6 @@
 """Labelled points a second with 1, 4 and 10 questions an image, in the text reference.
 
-    python packing_speed.py IBIMS1_FOLDER [ROUNDS]
+    PYTHONPATH=tests python tests/benchmarks/packing_speed.py IBIMS1_FOLDER [ROUNDS]
 
 A training step of a tiny Qwen2.5-VL (two layers, 64 wide) on real photographs with the paper's
 crops, from the views to the gradients, on one thread; the three take turns. A large model spends

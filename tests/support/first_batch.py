@@ -1,6 +1,6 @@
 """Start training on a dataset_dir and stop at the first batch; then go on and report memory.
 
-    python tests/benchmarks/first_batch.py MODEL DATASET_DIR OUT SAMPLES
+    python tests/support/first_batch.py MODEL DATASET_DIR OUT SAMPLES
 
 Prints one JSON object: seconds from the start of the process to the first batch, of which the
 seconds after LLaMA-Factory was imported, samples per second of two workers, and the private memory
