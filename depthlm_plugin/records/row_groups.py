@@ -47,7 +47,7 @@ class PerProcess(Generic[T]):
         return PerProcess, (self._make,)
 
 
-class GroupedFile(ABC):
+class _GroupedFile(ABC):
     """An open file of records in groups.
 
     Attributes:
@@ -73,7 +73,7 @@ class GroupedFile(ABC):
         """
 
 
-class ParquetFile(GroupedFile):
+class _ParquetFile(_GroupedFile):
     """A Parquet file of records."""
 
     def __init__(self, path: str) -> None:
@@ -84,7 +84,6 @@ class ParquetFile(GroupedFile):
         self.starts = np.array([0, *accumulate(counts)], np.int64)
 
     def read(self, group: int) -> Any:
-        """Return a row group as a table."""
         import pyarrow
 
         try:
@@ -93,12 +92,11 @@ class ParquetFile(GroupedFile):
             raise damaged(self._path, int(self.starts[group]), error) from error
 
     def record(self, data: Any, row: int) -> dict[str, Any]:
-        """Return the record in a row of a table."""
         [record] = data.slice(row, 1).to_pylist()
         return record  # type: ignore[no-any-return]
 
 
-class ShardFile(GroupedFile):
+class _ShardFile(_GroupedFile):
     """A shard; it is held against what the index of its folder says of it, where there is one.
 
     Not memory-mapped: what a worker has looked at would count as its memory, without end.
@@ -129,7 +127,6 @@ class ShardFile(GroupedFile):
             self._check("columns", expected.schema, fingerprint(self._file.schema))
 
     def read(self, group: int) -> Any:
-        """Return a record batch."""
         import pyarrow
 
         try:
@@ -140,7 +137,6 @@ class ShardFile(GroupedFile):
         return batch
 
     def record(self, data: Any, row: int) -> dict[str, Any]:
-        """Return the record in a row of a batch, as it was written."""
         return decode_record(data, row)
 
     def _check_size(self, expected: Shard) -> None:
@@ -167,21 +163,21 @@ class KeptFiles:
     """The open files, and groups of all of them, that a process used last."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[str, GroupedFile] = OrderedDict()
+        self._files: OrderedDict[str, _GroupedFile] = OrderedDict()
         self._groups: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._bytes = 0
 
-    def file(self, path: str, expected: Shard | None) -> GroupedFile:
+    def file(self, path: str, expected: Shard | None) -> _GroupedFile:
         """Return an open file; `expected` is what an index says of it."""
         if path not in self._files:
             is_parquet = path.endswith(".parquet")
-            self._files[path] = ParquetFile(path) if is_parquet else ShardFile(path, expected)
+            self._files[path] = _ParquetFile(path) if is_parquet else _ShardFile(path, expected)
             if len(self._files) > _OPEN_FILES:
                 self._files.popitem(last=False)
         self._files.move_to_end(path)
         return self._files[path]
 
-    def group(self, path: str, group: int, file: GroupedFile) -> Any:
+    def group(self, path: str, group: int, file: _GroupedFile) -> Any:
         """Return the Arrow data of a group."""
         key = path, group
         if key not in self._groups:
