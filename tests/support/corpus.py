@@ -217,7 +217,7 @@ def _commands() -> Iterator[tuple[str, str]]:
         _command("render", "posed.jsonl", "--row", "1", "--point", "3", "--out", "r.png", *small),
     )
     yield "shard", _command("shard", "posed.jsonl", "--out", "shards")
-    yield "samples: shards", _samples("shards", train=True, name="posed")
+    yield "samples: shards", _samples("shards", train=True, name="posed", media_dir=".")
     yield "split", _command("split", "posed.jsonl", "--out", "split", "--eval", "0.5")
     yield "split files", json.dumps(_files("split"))
     yield (
