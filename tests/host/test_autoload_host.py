@@ -15,6 +15,7 @@ import pytest
 from support.host_tools import SMALL, SUPPORT, Cli, losses, overrides, rows, run
 
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.host import install
 from depthlm_plugin.host.seams import SEAMS, Seam
 
@@ -230,7 +231,7 @@ def with_each_seam_moved(models, data: Path, ordinary: Path, tmp_path_factory) -
     folder = tmp_path_factory.mktemp("moved")
     taught = folder / "taught"
     shutil.copytree(models["qwen"], taught)
-    DepthLMConfig(**SMALL).save(taught, "qwen2_vl")
+    save_config(DepthLMConfig(**SMALL), taught, "qwen2_vl")
     other = {"dataset": "rooms", "image_max_pixels": 65536, "overwrite_output_dir": True}
     runs = {
         "depth": arguments(models["qwen"], data, folder / "depth"),

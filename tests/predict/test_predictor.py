@@ -8,6 +8,7 @@ import pytest
 
 from depthlm_plugin import Camera, Predictor
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.host.processors.grid import Grid
 from depthlm_plugin.sampling.sample import Sample
@@ -67,7 +68,7 @@ def test_what_cannot_be_shown_is_not_asked(picture: str) -> None:
 def test_weights_that_do_not_say_how_they_were_trained_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"has no depthlm_config\.json: it was not trained by"):
         Predictor.load(tmp_path)
-    DepthLMConfig().save(tmp_path)
+    save_config(DepthLMConfig(), tmp_path)
     with pytest.raises(ConfigError, match="does not say its chat template; give --template"):
         Predictor.load(tmp_path / "base", adapter=tmp_path)
 
