@@ -1,32 +1,23 @@
 """Writing shards: records as a folder of Arrow files whose single rows are quick to reach.
 
-`shard_format` says what is in them, `rows.open_rows` reads them.
+`shard_format` and `shard_index` say what is in them, `rows.open_rows` reads them.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any
 
 from ..errors import ConfigError, DepthLMError
 from . import storage
 from .files import UNFINISHED
-from .shard_format import (
-    COLUMNS,
-    EXTRA,
-    FORMAT,
-    INDEX,
-    Shard,
-    encode_record,
-    fingerprint,
-    make_table,
-)
+from .shard_format import COLUMNS, EXTRA, encode_record, make_batches, make_schema
+from .shard_index import INDEX, Shard, write_index
 
 PARTIAL = ".partial"  # ends the name of the folder that is written, until it is finished
 
@@ -94,9 +85,7 @@ def write_shards(
         if not shards:
             raise DepthLMError(f"there is no record to write to {folder}")
         rows = sum(shard.rows for shard in shards)
-        index = {"format": FORMAT, "rows": rows, "shards": [asdict(shard) for shard in shards]}
-        with open(os.path.join(partial, INDEX), "w", encoding="utf-8") as file_:
-            json.dump(index, file_, indent=1)
+        write_index(partial, shards)
         _publish(partial, folder)
     return ShardSummary(rows, len(shards), sum(shard.bytes for shard in shards), removed)
 
@@ -125,11 +114,13 @@ def _filled(
 def _write(cells: dict[str, list[Any]], path: str, rows_per_batch: int) -> Shard:
     import pyarrow
 
-    table = make_table(cells, rows_per_batch)
-    with pyarrow.ipc.new_file(path, table.schema) as writer:
-        writer.write_table(table, max_chunksize=rows_per_batch)
-    size = os.path.getsize(path)
-    return Shard(os.path.basename(path), table.num_rows, size, fingerprint(table.schema))
+    batches = make_batches(cells, rows_per_batch)
+    schema, checksum = make_schema(batches, rows_per_batch)
+    with pyarrow.ipc.new_file(path, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    rows = sum(batch.num_rows for batch in batches)
+    return Shard(os.path.basename(path), rows, os.path.getsize(path), checksum)
 
 
 def _free(folder: str, overwrite: bool) -> str:
