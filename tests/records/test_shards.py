@@ -319,6 +319,74 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
     assert (tmp_path / "photo.png").read_bytes() == b"dear"
 
 
+def _file(path):
+    path.write_bytes(b"dear")
+
+
+def _folder(path):
+    path.mkdir()
+    (path / "dear.txt").write_bytes(b"dear")
+
+
+def _marked(path):
+    """A folder named like a run's, with its marker, that holds something else too."""
+    _folder(path)
+    marker = "a folder of shards that depthlm writes\n"
+    (path / "unfinished.lock").write_text(marker)
+
+
+def _link(path):
+    (path.parent / "elsewhere").mkdir(exist_ok=True)
+    (path.parent / "elsewhere" / "00000.arrow").write_bytes(b"dear")
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def _linked_lock(path):
+    path.mkdir()
+    target = path.parent / "lock"
+    target.write_text("a folder of shards that depthlm writes\n")
+    (path / "unfinished.lock").symlink_to(target)
+
+
+@pytest.mark.parametrize("make", [_file, _folder, _marked, _link, _linked_lock])
+@pytest.mark.parametrize(
+    "name", ["s.partial", "s.old", "s.0123abcd.partial", "s.0123abcd.old", "s.lock"]
+)
+def test_what_another_made_beside_the_folder_stays(tmp_path, name, make):
+    make(tmp_path / name)
+
+    def others():
+        paths = (
+            path for path in tmp_path.rglob("*") if "s" not in path.relative_to(tmp_path).parts
+        )
+        return {path: path.is_file() and path.read_bytes() for path in paths}
+
+    before = others()
+    for overwrite in (False, True):
+        assert not write_shards([{}], str(tmp_path / "s"), overwrite=overwrite).removed_unfinished
+        assert others() == before
+
+
+def test_what_lies_beside_the_shards_in_a_folder_stays(folder):
+    (folder / "photo.png").write_bytes(b"dear")
+    with pytest.raises(ConfigError, match=r"is not overwritten, as it holds 'photo.png'"):
+        write_shards([{}], str(folder), overwrite=True)
+    assert (folder / "photo.png").read_bytes() == b"dear"
+
+
+def test_shards_may_be_read_by_whoever_the_umask_lets(tmp_path, folder):
+    (tmp_path / "plain").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_linked_folder_is_replaced_where_it_is(tmp_path, folder):
+    (tmp_path / "link").symlink_to(folder)
+    write_shards([{"scene": "new"}], str(tmp_path / "link"), overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert [raw for _, raw in open_rows(folder)] == [{"scene": "new"}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "shards"]
+
+
 @pytest.mark.parametrize("wrong", [{"rows_per_shard": 0}, {"rows_per_batch": 0}])
 def test_sizes_below_one_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError, match="must be 1 or more"):
@@ -358,17 +426,19 @@ def writer(tmp_path):
 
 
 def test_unfinished_shards_are_no_records(tmp_path, writer):
-    partial = tmp_path / "s.partial"
+    [partial] = tmp_path.glob("s.*.partial")
     assert (partial / "00001.arrow").exists()
     assert not (tmp_path / "s").exists()
-    with pytest.raises(DepthLMError, match=r"s.partial is being written by another process"):
+    with pytest.raises(DepthLMError, match=r"s\.\w+\.partial is being written by another process"):
         write_shards([{}], str(tmp_path / "s"))
     for kill in (False, True):
         if kill:
             writer.send_signal(signal.SIGKILL)
             writer.wait()
         for read in (open_rows, lambda path: next(read_rows(path))):
-            with pytest.raises(DepthLMError, match=r"s.partial is an unfinished folder of shards"):
+            with pytest.raises(
+                DepthLMError, match=r"s\.\w+\.partial is an unfinished folder of shards"
+            ):
                 read(partial)
             with pytest.raises(DepthLMError, match="s does not exist"):
                 read(tmp_path / "s")
