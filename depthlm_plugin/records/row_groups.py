@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,14 +14,8 @@ import numpy as np
 
 from ..errors import DepthLMError
 from . import storage
-from .shard_format import (
-    FORMAT,
-    MARK,
-    ROWS_PER_BATCH,
-    Shard,
-    decode_record,
-    fingerprint,
-)
+from .shard_format import MARK, decode_record, read_head
+from .shard_index import Shard
 
 T = TypeVar("T")
 _GROUP_BYTES = 8 * 2**20  # random access seldom meets a group again; sequential access needs one
@@ -110,29 +105,31 @@ class _ShardFile(_GroupedFile):
             self._check_size(expected)
         try:
             remote = storage.is_remote(path)
-            self._file = pyarrow.ipc.open_file(
-                storage.open_binary(path) if remote else pyarrow.OSFile(path)
+            self._file = (
+                pyarrow.PythonFile(storage.open_binary(path), "r")
+                if remote
+                else pyarrow.OSFile(path)
             )
-            metadata = self._file.schema.metadata or {}
-            if metadata.get(MARK) != str(FORMAT).encode():
-                raise ValueError(f"it is no shard of format {FORMAT}")
-            rows_per_batch, batches = int(metadata[ROWS_PER_BATCH]), self._file.num_record_batches
-            starts = [*range(0, batches * rows_per_batch, rows_per_batch)]
-            last = self._file.get_batch(batches - 1).num_rows
+            self._head = read_head(self._file)
         except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
             raise damaged(path, 0, error) from error
-        self.starts = np.array([*starts, starts[-1] + last], np.int64)
+        self.starts = self._head.starts
         if expected is not None:
             self._check("rows", expected.rows, int(self.starts[-1]))
-            self._check("columns", expected.schema, fingerprint(self._file.schema))
+            self._check("checksum", expected.checksum, self._head.checksum)
 
     def read(self, group: int) -> Any:
         import pyarrow
 
         try:
-            batch = self._file.get_batch(group)
-            batch.validate(full=True)  # Arrow looks up a damaged offset wherever it points
-        except (pyarrow.ArrowException, OSError) as error:
+            start, end = self._head.offsets[group : group + 2].tolist()
+            self._file.seek(start)
+            content = self._file.read_buffer(end - start)
+            if zlib.crc32(content) != self._head.sums[group]:
+                raise ValueError("its checksum differs: bytes were changed")
+            batch = pyarrow.ipc.read_record_batch(content, self._head.schema)
+            batch.validate(full=True)  # Arrow looks up a wild offset wherever it points
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise damaged(self._path, int(self.starts[group]), error) from error
         return batch
 

@@ -22,7 +22,7 @@ from . import storage
 from .files import check_readable, record_files
 from .line_index import Lines, find_lines
 from .row_groups import KeptFiles, PerProcess, damaged, open_parquet
-from .shard_format import Shard, read_index
+from .shard_index import Shard, read_index
 
 
 class Rows(ABC):

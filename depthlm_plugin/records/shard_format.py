@@ -1,18 +1,19 @@
-"""Shards: records as a folder of Arrow files whose single rows are quick to reach.
-
-A folder holds `00000.arrow`, ... and the index `shards.json`, which alone is read to open it:
-`{"format": 2, "rows": total, "shards": [{"file", "rows", "bytes", "schema"}, ...]}`.
+"""Shards: records as Arrow files whose single rows are quick to reach.
 
 The files are Arrow IPC ("Feather 2") in record batches of `rows_per_batch` rows. Known keys of a
 record are columns, in the narrowest type that loses nothing of a shard; a shard leaves out the
 columns that none of its rows needs. The rest, and values that a column cannot hold without loss,
 are JSON text in the column `extra`, so every record comes back equal.
+
+The schema's metadata hold the size and CRC-32 of every batch and a checksum of the head, which is
+the magic and the schema. Reading needs no more: Arrow's footer is there for other programs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -22,31 +23,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthLMError
-from . import storage
+from .checksums import UNSEALED, is_whole, seal_of
+from .shard_index import FORMAT
 
-INDEX = "shards.json"
-FORMAT = 2
 MARK = b"depthlm.shard"  # in the metadata of every shard, with its format
-ROWS_PER_BATCH = b"rows_per_batch"  # there too
+_ROWS, _ROWS_PER_BATCH = b"rows", b"rows_per_batch"  # there too
+_BATCHES = b"batches"  # there too: two little-endian uint32 a batch, size and CRC-32, as hex
+_CHECKSUM = b"checksum"
+_MAGIC = b"ARROW1\0\0"
 EXTRA = "extra"
 _WHOLE = 2**53  # up to here float64 holds every integer
 
 
 @dataclass(frozen=True)
-class Shard:
-    """A file as the index has it.
+class Head:
+    """What a shard says of itself before its rows.
 
     Attributes:
-        file: Its name in the folder.
-        rows: How many records it holds.
-        bytes: Its size.
-        schema: Its columns, as `fingerprint` says them.
+        schema: Its Arrow schema.
+        checksum: That of the head, as eight digits.
+        starts: The number of every batch's first row, then how many rows there are.
+        offsets: Where every batch begins in the file, then where the last one ends.
+        sums: The CRC-32 of every batch's bytes.
     """
 
-    file: str
-    rows: int
-    bytes: int
-    schema: str
+    schema: Any
+    checksum: str
+    starts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    sums: list[int]
 
 
 @dataclass(frozen=True)
@@ -164,14 +169,58 @@ def encode_record(record: Mapping[str, Any], row: int) -> dict[str, Any]:
     return cells
 
 
-def make_table(cells: Mapping[str, list[Any]], rows_per_batch: int) -> Any:
-    """Return the Arrow table of a shard's cells, by column; those without any are left out."""
+def make_batches(cells: Mapping[str, list[Any]], rows_per_batch: int) -> list[Any]:
+    """Return the record batches of a shard's cells, by column; those without any are left out."""
     import pyarrow
 
     used = [name for name, column in cells.items() if any(cell is not None for cell in column)]
     arrays = [_array(cells[name], name) for name in used or [EXTRA]]  # or nothing but {}
-    metadata = {MARK: str(FORMAT).encode(), ROWS_PER_BATCH: str(rows_per_batch).encode()}
-    return pyarrow.table(arrays, names=used or [EXTRA], metadata=metadata)
+    table = pyarrow.table(arrays, names=used or [EXTRA])
+    batches: list[Any] = table.to_batches(max_chunksize=rows_per_batch)
+    return batches
+
+
+def make_schema(batches: Sequence[Any], rows_per_batch: int) -> tuple[Any, str]:
+    """Return the schema of a shard of these record batches, and the checksum of its head."""
+    messages = (batch.serialize() for batch in batches)
+    sums = np.array([(message.size, zlib.crc32(message)) for message in messages], "<u4")
+    metadata = {
+        MARK: str(FORMAT).encode(),
+        _ROWS: str(sum(batch.num_rows for batch in batches)).encode(),
+        _ROWS_PER_BATCH: str(rows_per_batch).encode(),
+        _BATCHES: sums.tobytes().hex().encode(),
+        _CHECKSUM: UNSEALED,
+    }
+    schema = batches[0].schema
+    seal = seal_of(_MAGIC + schema.with_metadata(metadata).serialize().to_pybytes())
+    return schema.with_metadata(metadata | {_CHECKSUM: seal}), seal[-8:].decode()
+
+
+def read_head(file: Any) -> Head:
+    """Return the head of a shard, which is open as pyarrow's NativeFile.
+
+    Raises:
+        ValueError: For a damaged head, a file that is cut off, or no shard.
+        KeyError: For a head without what it should say.
+    """
+    import pyarrow
+
+    size = file.size()
+    content = file.read(len(_MAGIC) + 8)  # magic, continuation, length of the schema
+    content += file.read(min(int.from_bytes(content[-4:], "little"), size))
+    if not is_whole(content):
+        raise ValueError(f"it is no shard of format {FORMAT}, or its first bytes were changed")
+    schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(content[len(_MAGIC) :]))
+    metadata = schema.metadata
+    if metadata[MARK] != str(FORMAT).encode():
+        raise ValueError(f"it is no shard of format {FORMAT}")
+    batches = np.frombuffer(bytes.fromhex(metadata[_BATCHES].decode()), "<u4").reshape(-1, 2)
+    offsets = len(content) + np.cumsum([0, *batches[:, 0]], dtype=np.int64)
+    if offsets[-1] > size:
+        raise ValueError(f"it is cut off after {size} bytes")
+    rows, rows_per_batch = int(metadata[_ROWS]), int(metadata[_ROWS_PER_BATCH])
+    starts = np.minimum(np.arange(len(offsets)) * rows_per_batch, rows)
+    return Head(schema, metadata[_CHECKSUM][-8:].decode(), starts, offsets, batches[:, 1].tolist())
 
 
 def _array(cells: list[Any], name: str) -> Any:
@@ -215,48 +264,6 @@ def _list(values: Any, width: int) -> list[Any]:
     numbers = np.from_dlpack(values.flatten() if width else values)
     result: list[Any] = (numbers.reshape(-1, width) if width else numbers).tolist()
     return result
-
-
-def read_index(folder: str) -> list[Shard] | None:
-    """Return the shards of a folder, or None where it has no index.
-
-    Raises:
-        DepthLMError: For an index of another format, or a damaged one.
-    """
-    path = storage.join(folder, INDEX)
-    try:
-        index = json.loads(storage.read_bytes(path))
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
-        raise DepthLMError(
-            f"{path} cannot be read ({error}); copy the folder again, or write it again with"
-            " depthlm shard"
-        ) from error
-    version = index.get("format") if isinstance(index, dict) else None
-    if version != FORMAT:
-        raise DepthLMError(
-            f"{path} has the format {version!r}, expected {FORMAT}; write the folder again with"
-            " this version's depthlm shard (another file of that name must be called something"
-            " else)"
-        )
-    try:
-        shards = [Shard(**shard) for shard in index["shards"]]
-        if any(storage.name(shard.file) != shard.file for shard in shards):
-            raise ValueError("a shard lies outside the folder")
-        if sum(shard.rows for shard in shards) != index["rows"]:
-            raise ValueError(f"its shards do not add up to {index['rows']} rows")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DepthLMError(
-            f"{path} is damaged ({error!r}); copy it again, or write the folder again with depthlm"
-            " shard"
-        ) from error
-    return shards
-
-
-def fingerprint(schema: Any) -> str:
-    """Return the columns of an Arrow schema as text: `image:string;depth:list<item: float>`."""
-    return ";".join(f"{field.name}:{field.type}" for field in schema)
 
 
 def _json(extra: dict[str, Any], row: int) -> str:

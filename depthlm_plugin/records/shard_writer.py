@@ -1,40 +1,37 @@
 """Writing shards: records as a folder of Arrow files whose single rows are quick to reach.
 
-`shard_format` says what is in them, `rows.open_rows` reads them.
+`shard_format` and `shard_index` say what is in them, `rows.open_rows` reads them.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError, DepthLMError
 from . import storage
 from .files import UNFINISHED
-from .shard_format import (
-    COLUMNS,
-    EXTRA,
-    FORMAT,
-    INDEX,
-    Shard,
-    encode_record,
-    fingerprint,
-    make_table,
-)
+from .shard_format import COLUMNS, EXTRA, encode_record, make_batches, make_schema
+from .shard_index import INDEX, Shard, write_index
 
 PARTIAL = ".partial"  # ends the name of the folder that is written, until it is finished
+_MARKER = "a folder of shards that depthlm writes\n"  # in UNFINISHED
+_OURS = re.compile(rf"\d{{5,}}\.(arrow|parquet)|{re.escape(INDEX)}|{re.escape(UNFINISHED)}")
 
 # Random access reads a batch for a row. tests/benchmarks/shard_formats.py, a million rows of 100
 # points, busy machine: 173 us a row with batches of 64, 354 with 1024; 718 with 64 and zstd, which
 # saves 19 % of the bytes. Lists in Parquet took 404 us or more, Lance 1095 us, and format 1, packed
-# bytes in Parquet, 1034 us for 8 % fewer bytes.
-ROWS_PER_BATCH = 64
+# bytes in Parquet, 1034 us for 8 % fewer bytes. Checksums came later: 50 000 rows, quiet machine,
+# medians of 5: 93 us without and batches of 64, 116 with, 101 with batches of 32 and 90 with 16,
+# in order 37, 37, 39 and 43 us; batches of 32 take 1 % more bytes.
+ROWS_PER_BATCH = 32
 ROWS_PER_SHARD = 100_000
 _SHARD_BYTES = 128 * 2**20  # held in memory while it fills; longer records make shorter shards
 
@@ -66,8 +63,9 @@ def write_shards(
 ) -> ShardSummary:
     """Write records as a folder of shards, which `rows.open_rows` opens.
 
-    The folder appears under its name when it is complete: until then it is `folder.partial`, which
-    the next run removes if this one is cut off. No more than a shard is held in memory.
+    The folder appears under its name when it is complete; until then that is followed by eight
+    random digits and `.partial`. The next run removes what an interrupted one left. No more than a
+    shard is held in memory.
 
     Args:
         records: JSON objects as dicts; they come back equal.
@@ -94,10 +92,8 @@ def write_shards(
         if not shards:
             raise DepthLMError(f"there is no record to write to {folder}")
         rows = sum(shard.rows for shard in shards)
-        index = {"format": FORMAT, "rows": rows, "shards": [asdict(shard) for shard in shards]}
-        with open(os.path.join(partial, INDEX), "w", encoding="utf-8") as file_:
-            json.dump(index, file_, indent=1)
-        _publish(partial, folder)
+        write_index(partial, shards)
+        _publish(partial, folder, overwrite)
     return ShardSummary(rows, len(shards), sum(shard.bytes for shard in shards), removed)
 
 
@@ -125,18 +121,20 @@ def _filled(
 def _write(cells: dict[str, list[Any]], path: str, rows_per_batch: int) -> Shard:
     import pyarrow
 
-    table = make_table(cells, rows_per_batch)
-    with pyarrow.ipc.new_file(path, table.schema) as writer:
-        writer.write_table(table, max_chunksize=rows_per_batch)
-    size = os.path.getsize(path)
-    return Shard(os.path.basename(path), table.num_rows, size, fingerprint(table.schema))
+    batches = make_batches(cells, rows_per_batch)
+    schema, checksum = make_schema(batches, rows_per_batch)
+    with pyarrow.ipc.new_file(path, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    rows = sum(batch.num_rows for batch in batches)
+    return Shard(os.path.basename(path), rows, os.path.getsize(path), checksum)
 
 
 def _free(folder: str, overwrite: bool) -> str:
     """Return the folder's path without a slash at its end, if it may be written."""
     if storage.is_remote(folder):
         raise ConfigError(f"{folder}: shards are written to a local folder; upload it afterwards")
-    folder = os.path.abspath(folder)
+    folder = os.path.realpath(folder) if os.path.isdir(folder) else os.path.abspath(folder)
     if not os.path.lexists(folder) or (os.path.isdir(folder) and not os.listdir(folder)):
         return folder
     if not os.path.isfile(os.path.join(folder, INDEX)):
@@ -145,46 +143,84 @@ def _free(folder: str, overwrite: bool) -> str:
         raise ConfigError(
             f"{folder} is a finished folder of shards; choose another --out, or --overwrite it"
         )
+    if others := _others(folder):
+        raise ConfigError(
+            f"{folder} is not overwritten, as it holds {others[0]!r} beside its shards; move that,"
+            " or choose another --out"
+        )
     return folder
+
+
+def _others(folder: str) -> list[str]:
+    """Return the names of what a folder holds that no run writes."""
+    return [name for name in sorted(os.listdir(folder)) if not _OURS.fullmatch(name)]
 
 
 @contextmanager
 def _partial(folder: str) -> Iterator[tuple[str, bool]]:
-    """Make `folder.partial` for this process only; give it and whether there was a leftover."""
-    partial = folder + PARTIAL
-    removed = os.path.isdir(partial)
+    """Make a new folder beside one; give it, and whether a leftover of another run was removed."""
+    # Not tempfile.mkdtemp, whose folders only their owner may read.
+    partial = f"{folder}.{secrets.token_hex(4)}{PARTIAL}"
     try:
-        os.makedirs(partial, exist_ok=True)
-        with open(os.path.join(partial, UNFINISHED), "w", encoding="utf-8") as lock:
-            _lock(lock, partial)
-            try:
-                for name in os.listdir(partial):
-                    if name != UNFINISHED:
-                        os.remove(os.path.join(partial, name))
-                yield partial, removed
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+        os.makedirs(partial)
+        try:
+            with open(os.path.join(partial, UNFINISHED), "x", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                lock.write(_MARKER)
+                lock.flush()
+                removed = [_remove_leftover(path) for path in _siblings(folder) if path != partial]
+                yield partial, any(removed)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise DepthLMError(f"cannot write {partial} ({error})") from error
 
 
-def _lock(lock: IO[str], partial: str) -> None:
+def _siblings(folder: str) -> list[str]:
+    """Return the folders beside one that are named like its unfinished ones."""
+    parent, name = os.path.split(folder)
+    pattern = re.compile(re.escape(name) + r"\.[0-9a-f]{8}" + re.escape(PARTIAL))
+    with os.scandir(parent) as entries:
+        found = [entry for entry in entries if pattern.fullmatch(entry.name)]
+        return [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+
+
+def _remove_leftover(partial: str) -> bool:
+    """Remove what an interrupted run had written; return whether it was such.
+
+    Raises:
+        DepthLMError: For a folder that is being written.
+    """
+    path = os.path.join(partial, UNFINISHED)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise DepthLMError(
-            f"{partial} is being written by another process; wait for it or choose another --out"
-        ) from error
+        lock = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError:
+        return False
+    with lock:
+        if lock.read(len(_MARKER) + 1) != _MARKER or _others(partial):
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DepthLMError(
+                f"{partial} is being written by another process; wait for it or choose another"
+                " --out"
+            ) from error
+        for name in os.listdir(partial):
+            os.remove(os.path.join(partial, name))
+        os.rmdir(partial)
+    return True
 
 
-def _publish(partial: str, folder: str) -> None:
+def _publish(partial: str, folder: str, overwrite: bool) -> None:
     """Give the complete folder its name; there is no moment when a part of it has that name."""
-    os.remove(os.path.join(partial, UNFINISHED))
-    if not os.path.isdir(folder):
+    if not overwrite or not os.path.isdir(folder):
+        os.rename(partial, folder)  # onto nothing, or an empty folder
+    else:
+        old = f"{folder}.{secrets.token_hex(4)}.old"
+        os.mkdir(old)
+        os.rename(folder, old)
         os.rename(partial, folder)
-        return
-    old = folder + ".old"
-    shutil.rmtree(old, ignore_errors=True)
-    os.rename(folder, old)
-    os.rename(partial, folder)
-    shutil.rmtree(old)
+        shutil.rmtree(old)
+    # Last, so that whatever a kill leaves is known; nobody asks for it where there is an index.
+    os.remove(os.path.join(folder, UNFINISHED))

@@ -63,7 +63,7 @@ class Windows:
         # A lens can move a point out of the picture, and a padded view reaches beyond it.
         corner = np.array([view.left, view.top])
         inside &= (pixels + corner >= 0) & (pixels + corner < view.normalised.size_wh)
-        return [index for index, fits in zip(indices, inside, strict=True) if fits.all()]
+        return [indices[at] for at in np.flatnonzero(inside.all(axis=1))]
 
     def _normalised_size(self, record: Record) -> tuple[int, int]:
         focal_px, limit = self.config.focal_px, self.config.max_upscale

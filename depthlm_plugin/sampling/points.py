@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -84,25 +85,30 @@ class PointChooser:
         if not windows.cropping:
             yield from self._whole(record, path, order, size, spare, wanted)
             return
-        unused = list(order)
+        used: set[int] = set()
+        first_unused = _Unused(order, used)
+        fitting_of: dict[tuple[int, int, tuple[int, int]], _Unused] = {}  # windows come again
         for draw in range(wanted):
             rng = self.seeded.rng(record.row, epoch, draw)
             view = windows.draw(record, path, rng)
-            fitting = windows.fitting(view, record, order)
-            fresh = [i for i in fitting if i in unused]
+            window = view.left, view.top, view.size_wh
+            if window not in fitting_of:
+                fitting_of[window] = _Unused(windows.fitting(view, record, order), used)
+            fitting = fitting_of[window].points
+            fresh = [*islice(fitting_of[window], points)]
             if len(fitting) < points or (len(fresh) < points and config.points_per_record == "all"):
                 yield LeftOut(AT_BORDER)
                 continue
             # More samples than points were asked for: ask about a point again, in another crop.
             chosen = fresh[:1] or [fitting[int(rng.random() * len(fitting))]]
-            if fresh and chosen[0] != unused[0]:
+            if fresh and chosen[0] != next(iter(first_unused)):
                 yield LeftOut(REDRAWN)
-            others = [*fresh, *(i for i in fitting if i not in fresh)]
-            chosen = self._apart(view, record, [*chosen, *others], size + spare)
+            others = chain(fitting_of[window], filter(used.__contains__, fitting))
+            chosen = self._apart(view, record, chain(chosen, others), size + spare)
             if len(chosen) < points:
                 yield LeftOut(AT_BORDER)
                 continue
-            unused = [i for i in unused if i not in chosen[:size]]
+            used.update(chosen[:size])
             yield Chosen(view, chosen)
 
     def _whole(
@@ -110,36 +116,72 @@ class PointChooser:
     ) -> Iterator[Chosen | LeftOut]:
         """Yield the whole picture with `size` points at a time, each once, and spare ones."""
         windows = self.windows
-        drawn, rest = 0, list(order)
-        while rest and drawn < wanted:
-            view = windows.whole(record, path, record.pixels[rest[0]])
-            first, *others = rest
+        used: set[int] = set()
+        rest = _Unused(order, used)
+        drawn = 0
+        while drawn < wanted and (first := next(iter(rest), None)) is not None:
+            used.add(first)
+            view = windows.whole(record, path, record.pixels[first])
             if not windows.fitting(view, record, [first]):
                 yield LeftOut(AT_BORDER)
-                rest = others
                 continue
-            chosen = [first]
-            if size > 1:
-                fitting = windows.fitting(view, record, others)
-                chosen = self._apart(view, record, [first, *fitting], size + spare)
-            rest = [index for index in others if index not in chosen[:size]]
+            fitting = (
+                index for block in _blocks(rest) for index in windows.fitting(view, record, block)
+            )
+            chosen = self._apart(view, record, chain([first], fitting), size + spare)
+            used.update(chosen[:size])
             yield Chosen(view, chosen)
             drawn += 1
 
-    def _apart(self, view: View, record: Record, indices: list[int], size: int) -> list[int]:
+    def _apart(self, view: View, record: Record, indices: Iterable[int], size: int) -> list[int]:
         """Return up to `size` of the points, on different pixels, whose marks do not touch."""
         if size == 1:
-            return indices[:1]
+            return [*islice(indices, 1)]
         least = 2 * self.config.margin_px + 1
-        places = np.floor(view.pixels_from_source(record.pixels[indices]) + 0.5)
         chosen: list[int] = []
-        for at in range(len(indices)):
-            gaps = np.abs(places[chosen] - places[at]).max(axis=1, initial=0)
-            if not chosen or gaps.min() >= least:
-                chosen.append(at)
-            if len(chosen) == size:
-                break
-        return [indices[at] for at in chosen]
+        places = np.empty((0, 2))
+        for block in _blocks(indices):
+            there = np.floor(view.pixels_from_source(record.pixels[block]) + 0.5)
+            gaps = np.abs(there[:, None] - places).max(axis=2)
+            free = (gaps >= least).all(axis=1)
+            while free.any():
+                at = int(free.argmax())
+                chosen.append(block[at])
+                if len(chosen) == size:
+                    return chosen
+                places = np.concatenate([places, there[at : at + 1]])
+                free &= np.abs(there - there[at]).max(axis=1) >= least
+        return chosen
+
+
+class _Unused:
+    """Those of the points, in their order, that are in no sample yet.
+
+    What was found used once is not looked at again, so that all draws together take linear time.
+
+    Attributes:
+        points: All of the points.
+    """
+
+    def __init__(self, points: list[int], used: Set[int]) -> None:
+        self.points = points
+        self._used = used  # grows
+        self._start = 0
+
+    def __iter__(self) -> Iterator[int]:
+        while self._start < len(self.points) and self.points[self._start] in self._used:
+            self._start += 1
+        for at in range(self._start, len(self.points)):
+            if self.points[at] not in self._used:
+                yield self.points[at]
+
+
+def _blocks(indices: Iterable[int]) -> Iterator[list[int]]:
+    """Yield points in growing blocks: mostly the first few are enough."""
+    rest, length = iter(indices), 64
+    while block := [*islice(rest, length)]:
+        yield block
+        length *= 2
 
 
 def _shuffled(items: list[int], rng: random.Random) -> list[int]:

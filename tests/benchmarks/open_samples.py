@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from depthlm_plugin.records.shard_index import read_index, write_index
 from depthlm_plugin.records.shard_writer import ROWS_PER_SHARD, write_shards
 
 HERE = str(Path(__file__).parents[2])
@@ -77,14 +79,11 @@ def write_files(folder: Path) -> dict[str, int]:
                 file.write(text)
     shards = folder / "shards"
     write_shards((row for _ in range(ROWS_PER_SHARD // BLOCK) for row in block), str(shards))
-    index = json.loads((shards / "shards.json").read_text())
-    [first] = index["shards"]
-    for number in range(1, SHARDED // ROWS_PER_SHARD):
-        name = f"{number:05d}.parquet"
-        os.link(shards / first["file"], shards / name)
-        index["shards"].append(first | {"file": name})
-    index["rows"] = SHARDED
-    (shards / "shards.json").write_text(json.dumps(index))
+    [first] = read_index(str(shards)) or []
+    others = [f"{number:05d}.arrow" for number in range(1, SHARDED // ROWS_PER_SHARD)]
+    for name in others:
+        os.link(shards / first.file, shards / name)
+    write_index(str(shards), [first, *(replace(first, file=name) for name in others)])
     return {f"{rows}.jsonl": rows for rows in LINES} | {"shards": SHARDED}
 
 

@@ -18,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
+from depthlm_plugin.records.shard_index import read_index, write_index
 from depthlm_plugin.records.shard_writer import ROWS_PER_SHARD, write_shards
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "ibims1"
@@ -58,14 +60,12 @@ def dataset_dir(folder: Path, rows: int, first: Path | None) -> Path:
         write_shards(records(rows), str(target))
     else:
         shutil.copytree(first / "rooms", target)
-        index = json.loads((target / "shards.json").read_text())
-        own = index["shards"]
-        for number in range(len(own), rows // ROWS_PER_SHARD):
+        shards = read_index(str(target)) or []
+        for number in range(len(shards), rows // ROWS_PER_SHARD):
             name = f"{number:05d}.arrow"
-            shutil.copyfile(target / own[0]["file"], target / name)
-            index["shards"].append(own[0] | {"file": name})
-        index["rows"] = sum(shard["rows"] for shard in index["shards"])
-        (target / "shards.json").write_text(json.dumps(index))
+            shutil.copyfile(target / shards[0].file, target / name)
+            shards.append(replace(shards[0], file=name))
+        write_index(str(target), shards)
     entry = {"file_name": "rooms", "formatting": "depthlm", "depthlm": {"depth_kind": "z"}}
     (folder / "dataset_info.json").write_text(json.dumps({"rooms": entry}))
     return folder

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from depthlm_plugin.records.rows import open_rows
+from depthlm_plugin.records.shard_index import read_index, write_index
 from depthlm_plugin.records.shard_writer import write_shards
 
 SHARD = 50_000
@@ -95,11 +97,9 @@ def write_shard(folder: Path, rows: int) -> None:
     target = folder / "rows"
     write_shards(records(SHARD), str(target))
     copies(target / "00000.arrow", rows)
-    index = json.loads((target / "shards.json").read_text())
-    [shard] = index["shards"]
+    [shard] = read_index(str(target)) or []
     names = [f"{number:05d}.arrow" for number in range(rows // SHARD)]
-    index |= {"rows": rows, "shards": [shard | {"file": name} for name in names]}
-    (target / "shards.json").write_text(json.dumps(index))
+    write_index(str(target), [replace(shard, file=name) for name in names])
 
 
 def write_parquet(folder: Path, rows: int, rows_per_group: int) -> None:

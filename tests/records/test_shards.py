@@ -1,10 +1,14 @@
+import contextlib
 import json
 import math
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +20,10 @@ from hypothesis import strategies as st
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.errors import ConfigError, DepthLMError
+from depthlm_plugin.records.checksums import sealed
 from depthlm_plugin.records.record import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
+from depthlm_plugin.records.shard_index import read_index, write_index
 from depthlm_plugin.records.shard_writer import write_shards
 
 integers = st.integers(-(2**70), 2**70) | st.integers(0, 2**16)
@@ -158,23 +164,11 @@ def folder(tmp_path, make_record):
     return path
 
 
-def rewritten(path, change):
-    with pyarrow.ipc.open_file(str(path)) as file:
-        table = change(file.read_all())
-    with pyarrow.ipc.new_file(str(path), table.schema) as writer:
-        writer.write_table(table, max_chunksize=64)
-
-
-def without_a_row(path):
-    rewritten(path, lambda table: table.slice(1))
-
-
-def without_a_column(path):
-    rewritten(path, lambda table: table.drop_columns("scene"))
-
-
 def unmarked(path):
-    rewritten(path, lambda table: table.replace_schema_metadata(None))
+    with pyarrow.ipc.open_file(str(path)) as file:
+        table = file.read_all()
+    with pyarrow.ipc.new_file(str(path), table.schema.remove_metadata()) as writer:
+        writer.write_table(table)
 
 
 def with_wild_offsets(path):
@@ -209,22 +203,23 @@ def test_a_damaged_shard_is_named_when_it_is_needed(folder, change, found):
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("scenes", "found"),
     [
-        (without_a_row, "the index of its folder says rows 3, found 2"),
-        (
-            without_a_column,
-            "the index of its folder says columns image:string;.*scene:string, found",
-        ),
+        (["s3", "s4"], "rows 3, found 2"),
+        (["s3", "s4", None], "checksum [0-9a-f]{8}, found [0-9a-f]{8}"),
+        (["s3", "s4", "s6"], "checksum [0-9a-f]{8}, found [0-9a-f]{8}"),
     ],
+    ids=["fewer rows", "a missing value", "another value"],
 )
-def test_another_shard_of_the_same_length_is_noticed(folder, change, found):
+def test_another_shard_in_place_of_one_is_noticed(folder, make_record, scenes, found):
+    rows = [make_record(scene=scene) for scene in scenes]
+    write_shards(rows, str(folder.parent / "other"))
     shard = folder / "00001.arrow"
-    change(shard)
-    index = json.loads((folder / "shards.json").read_text())
-    index["shards"][1]["bytes"] = shard.stat().st_size
-    (folder / "shards.json").write_text(json.dumps(index))
-    with pytest.raises(DepthLMError, match=f"00001.arrow was cut off or changed: {found}"):
+    shutil.copyfile(folder.parent / "other" / "00000.arrow", shard)
+    [first, second] = read_index(str(folder))
+    write_index(str(folder), [first, replace(second, bytes=shard.stat().st_size)])
+    expected = f"00001.arrow was cut off or changed: the index of its folder says {found}"
+    with pytest.raises(DepthLMError, match=expected):
         open_rows(folder)[5]
 
 
@@ -234,20 +229,59 @@ def test_another_shard_of_the_same_length_is_noticed(folder, change, found):
         ("{", "cannot be read"),
         ("[]", "has the format None, expected 2"),
         ('{"format": 1}', "has the format 1, expected 2; write the folder again"),
-        ('{"format": 2, "rows": 3}', "is damaged"),
-        ('{"format": 2, "rows": 3, "shards": []}', "do not add up to 3 rows"),
+        ('{"format": 2, "rows": 0, "shards": []}', "its checksum differs"),
+        ('{"format": 2, "sum": "crc32=00000000", "rows": 3}', "is damaged.*'shards'"),
         (
-            '{"format": 2, "rows": 1, "shards":'
-            ' [{"file": "../a.arrow", "rows": 1, "bytes": 1, "schema": ""}]}',
+            '{"format": 2, "sum": "crc32=00000000", "rows": 3, "shards": []}',
+            "do not add up to 3 rows",
+        ),
+        (
+            '{"format": 2, "sum": "crc32=00000000", "rows": 1, "shards":'
+            ' [{"file": "../a.arrow", "rows": 1, "bytes": 1, "checksum": ""}]}',
             "a shard lies outside the folder",
         ),
     ],
 )
 def test_a_damaged_index_is_refused(folder, text, found):
-    (folder / "shards.json").write_text(text)
+    (folder / "shards.json").write_bytes(sealed(text.encode()))
     for read in (open_rows, lambda path: next(read_rows(path))):
         with pytest.raises(DepthLMError, match=f"shards.json.*{found}"):
             read(folder)
+
+
+def read_all(path):
+    """Every record of a path, by number and in order; "refused" where it is."""
+    found = []
+    try:
+        rows = open_rows(path)
+        found = ["refused"] * len(rows)
+        for row in range(len(rows)):
+            with contextlib.suppress(DepthLMError):
+                found[row] = rows[row][1]
+        in_order = [parse_row(text, where) for where, text in read_rows(path)]
+        assert found == in_order
+    except DepthLMError:
+        found.append("refused")
+    return found
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in its folder", "alone"])
+@pytest.mark.parametrize("seed", range(40))
+def test_flipped_bits_are_never_read_as_other_records(folder, seed, alone):
+    rng = random.Random(seed)
+    given_records = read_all(folder)
+    damaged = folder / "00001.arrow" if alone else rng.choice(sorted(folder.iterdir()))
+    expected = given_records[3:] if alone else given_records
+    content = bytearray(damaged.read_bytes())
+    footer = int.from_bytes(content[-10:-6], "little") + 18  # not read: for other programs
+    flipped = rng.sample(range(8 * len(content)), rng.randint(1, 8))
+    for bit in flipped:
+        content[bit // 8] ^= 1 << bit % 8
+    damaged.write_bytes(content)
+    found = read_all(damaged if alone else folder)
+    assert all(record in ("refused", *expected[at : at + 1]) for at, record in enumerate(found))
+    in_footer = damaged.suffix == ".arrow" and min(flipped) // 8 >= len(content) - footer
+    assert ("refused" in found) != in_footer
 
 
 def test_a_shard_of_format_1_alone_is_refused(tmp_path):
@@ -283,6 +317,74 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
     with pytest.raises(ConfigError, match="is there and is no folder of shards"):
         write_shards([{}], str(tmp_path), overwrite=overwrite)
     assert (tmp_path / "photo.png").read_bytes() == b"dear"
+
+
+def _file(path):
+    path.write_bytes(b"dear")
+
+
+def _folder(path):
+    path.mkdir()
+    (path / "dear.txt").write_bytes(b"dear")
+
+
+def _marked(path):
+    """A folder named like a run's, with its marker, that holds something else too."""
+    _folder(path)
+    marker = "a folder of shards that depthlm writes\n"
+    (path / "unfinished.lock").write_text(marker)
+
+
+def _link(path):
+    (path.parent / "elsewhere").mkdir(exist_ok=True)
+    (path.parent / "elsewhere" / "00000.arrow").write_bytes(b"dear")
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def _linked_lock(path):
+    path.mkdir()
+    target = path.parent / "lock"
+    target.write_text("a folder of shards that depthlm writes\n")
+    (path / "unfinished.lock").symlink_to(target)
+
+
+@pytest.mark.parametrize("make", [_file, _folder, _marked, _link, _linked_lock])
+@pytest.mark.parametrize(
+    "name", ["s.partial", "s.old", "s.0123abcd.partial", "s.0123abcd.old", "s.lock"]
+)
+def test_what_another_made_beside_the_folder_stays(tmp_path, name, make):
+    make(tmp_path / name)
+
+    def others():
+        paths = (
+            path for path in tmp_path.rglob("*") if "s" not in path.relative_to(tmp_path).parts
+        )
+        return {path: path.is_file() and path.read_bytes() for path in paths}
+
+    before = others()
+    for overwrite in (False, True):
+        assert not write_shards([{}], str(tmp_path / "s"), overwrite=overwrite).removed_unfinished
+        assert others() == before
+
+
+def test_what_lies_beside_the_shards_in_a_folder_stays(folder):
+    (folder / "photo.png").write_bytes(b"dear")
+    with pytest.raises(ConfigError, match=r"is not overwritten, as it holds 'photo.png'"):
+        write_shards([{}], str(folder), overwrite=True)
+    assert (folder / "photo.png").read_bytes() == b"dear"
+
+
+def test_shards_may_be_read_by_whoever_the_umask_lets(tmp_path, folder):
+    (tmp_path / "plain").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_linked_folder_is_replaced_where_it_is(tmp_path, folder):
+    (tmp_path / "link").symlink_to(folder)
+    write_shards([{"scene": "new"}], str(tmp_path / "link"), overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert [raw for _, raw in open_rows(folder)] == [{"scene": "new"}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "shards"]
 
 
 @pytest.mark.parametrize("wrong", [{"rows_per_shard": 0}, {"rows_per_batch": 0}])
@@ -324,17 +426,19 @@ def writer(tmp_path):
 
 
 def test_unfinished_shards_are_no_records(tmp_path, writer):
-    partial = tmp_path / "s.partial"
+    [partial] = tmp_path.glob("s.*.partial")
     assert (partial / "00001.arrow").exists()
     assert not (tmp_path / "s").exists()
-    with pytest.raises(DepthLMError, match=r"s.partial is being written by another process"):
+    with pytest.raises(DepthLMError, match=r"s\.\w+\.partial is being written by another process"):
         write_shards([{}], str(tmp_path / "s"))
     for kill in (False, True):
         if kill:
             writer.send_signal(signal.SIGKILL)
             writer.wait()
         for read in (open_rows, lambda path: next(read_rows(path))):
-            with pytest.raises(DepthLMError, match=r"s.partial is an unfinished folder of shards"):
+            with pytest.raises(
+                DepthLMError, match=r"s\.\w+\.partial is an unfinished folder of shards"
+            ):
                 read(partial)
             with pytest.raises(DepthLMError, match="s does not exist"):
                 read(tmp_path / "s")
