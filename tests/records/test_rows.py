@@ -1,6 +1,8 @@
 import json
 import multiprocessing
 import pickle
+import time
+import tracemalloc
 from datetime import datetime
 
 import numpy as np
@@ -84,6 +86,26 @@ def test_a_line_that_begins_at_a_chunk(tmp_path, offset):
     assert [lines[i] for i in range(len(lines))] == [(1, first), (4, b"{}\n")]
 
 
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n"])
+def test_megabytes_of_blank_lines_are_passed_over(tmp_path, blank):
+    path = tmp_path / "r.jsonl"
+    count = 10_000_000 // len(blank)
+    path.write_bytes(b"[1]\n" + blank * count + b" [2]\n" + blank * count + b"[3]")
+    tracemalloc.start()
+    begun = time.process_time()
+    lines = find_lines(str(path))
+    took_s = time.process_time() - begun
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [lines[i] for i in range(len(lines))] == [
+        (1, b"[1]\n"),
+        (count + 2, b" [2]\n"),
+        (2 * count + 3, b"[3]"),
+    ]
+    assert took_s < 5
+    assert peak_bytes < 250e6
+
+
 def test_offsets_beyond_32_bits(tmp_path):
     path = tmp_path / "r.jsonl"
     with path.open("wb") as file:  # sparse: it takes no room on the disk
@@ -92,7 +114,7 @@ def test_offsets_beyond_32_bits(tmp_path):
         file.write(b'\n{"row": 1}\n{"row": 2}\n')
     # As scanning finds them, which takes seconds for so many zeros.
     starts = np.array([0, 11, *(5 * 2**30 + np.array([1, 12, 23]))])
-    lines = Lines(str(path), starts, np.zeros(0, np.int64))
+    lines = Lines(str(path), starts, np.zeros((2, 0), np.int64))
     assert [lines[0], lines[2], lines[3]] == [
         (1, b'{"row": 0}\n'),
         (3, b'{"row": 1}\n'),
