@@ -270,6 +270,7 @@ def test_a_damaged_row_group_names_file_and_row(tmp_path):
         ("absent.jsonl", None, "absent.jsonl does not exist"),
         ("records.csv", b"a,b", "records are .jsonl, .json, .parquet, .arrow files"),
         ("records.json", b'[{"image": ', "is not valid JSON.*complete"),
+        pytest.param("records.json", b"[" * 100_000, "is not valid JSON", id="deep"),
         ("records.json", b'{"image": "a.png"}', "expected a list of records"),
         ("records.parquet", b"PAR1 and no more", "cannot be read after row 0.*complete"),
         ("folder", ..., "folder holds no .jsonl, .json, .parquet, .arrow file"),
