@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from depthlm_plugin.errors import DepthLMError
+from depthlm_plugin.records import row_groups
 from depthlm_plugin.records.line_index import Lines, find_lines
 from depthlm_plugin.records.record import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
@@ -140,6 +141,22 @@ def test_a_folder_mixes_formats_in_name_order(tmp_path, save_rows):
     found = as_parsed(one_by_one(open_rows(tmp_path)))
     assert found == as_parsed(in_order(tmp_path))
     assert [raw["row"] for _, raw in found] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("cell", ["repeated", "compressed"])
+def test_parquet_that_grows_beyond_memory_is_refused(tmp_path, monkeypatch, cell):
+    path = tmp_path / "r.parquet"
+    if cell == "repeated":
+        table = pyarrow.table({"depth": pyarrow.array([np.full(500_000, 2.5)] * 2)})
+    else:
+        table = pyarrow.table({"note": ["x" * 4_000_000, "y" * 4_000_000]})
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 50_000
+    assert len(open_rows(path)) == 2
+    monkeypatch.setattr(row_groups, "_MOST_GROUP_BYTES", 7_000_000)  # a real one takes a minute
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"row group 0 takes 0.0 GB of memory, over"):
+            read(path)
 
 
 def test_parquet_of_many_row_groups(tmp_path):
