@@ -84,7 +84,7 @@ def _saved(folder: str | Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         saved_format, _ = content["format"], content["depthlm"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a saved depthlm config ({error!r})") from error
     if saved_format != _FORMAT:
         raise ConfigError(

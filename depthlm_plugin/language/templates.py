@@ -30,6 +30,8 @@ _POINT = {
 }
 _PHRASE = {"marker": {"color", "marker"}, "text": {"x", "y"}, "numbered": {"number"}}
 _MOST_DECIMALS = 6
+_MOST_NESTED = 8
+_MOST_BYTES = 2**17  # parsing it takes a second
 
 
 @lru_cache
@@ -48,8 +50,8 @@ def load_template(task: str, style: str) -> Template:
         raise ConfigError(f"unknown task {task!r}{did_you_mean(task, list(TASKS))}")
     path = _find(task, style)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = _content(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no template: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no template; expected the keys {', '.join(sorted(_KEYS))}")
@@ -62,6 +64,37 @@ def load_template(task: str, style: str) -> Template:
     if problems or template is None:
         raise ConfigError(f"{path}: " + "; ".join(problems))
     return template
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Loads YAML that is not nested deep, and has no aliases, which can multiply without end."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*name); write the text out")
+        self._depth += 1
+        if self._depth > _MOST_NESTED:
+            raise yaml.YAMLError(f"it is nested over {_MOST_NESTED} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _content(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises:
+        OSError: When it cannot be read.
+        ValueError: For text that is not UTF-8 or is too long, numbers and dates that do not exist.
+        yaml.YAMLError: For what is not YAML, is nested deep, or has an alias.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it has over {_MOST_BYTES} bytes")
+    return yaml.load(data.decode(), _PlainLoader)
 
 
 def is_path(style: str) -> bool:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from ..errors import DepthLMError
 from . import storage
 
-_CHUNK_BYTES = 16 * 2**20
+_CHUNK_BYTES = 4 * 2**20
 _BLOCK = 4096  # lines that share a 64-bit offset; the others are 32-bit distances from it
-_BLANK = b" \t\n\r\x0b\x0c"  # what bytes.strip strips
+_IS_BLANK = np.zeros(256, bool)
+_IS_BLANK[list(b" \t\n\r\x0b\x0c")] = True  # what bytes.strip strips
+_FEW = 1000  # lines that begin blank, a chunk
 
 
 class Lines:
@@ -27,17 +29,17 @@ class Lines:
 
         Args:
             path: The file.
-            starts: Where every line begins, bytes, then the size of the file.
-            blank: Numbers of the blank lines, from 0, ascending.
+            starts: Where every line that is not blank begins, bytes, then the size of the file.
+            blank: Runs of blank lines (2, N): how many of `starts` precede a run, ascending, and
+                how many lines it has.
         """
         self._path = path
         self._size_bytes = int(starts[-1])
         self._version = _version(path)
-        self._blank = blank - np.arange(len(blank))  # how many lines that are kept precede each
-        kept = np.delete(starts, blank) if len(blank) else starts
-        self._count = len(kept) - 1
-        self._blocks = kept[::_BLOCK].copy()
-        distances = kept - np.repeat(self._blocks, _BLOCK)[: len(kept)]
+        self._blank_at, self._blank_lines = blank[0], np.cumsum(blank[1])
+        self._count = len(starts) - 1
+        self._blocks = starts[::_BLOCK].copy()
+        distances = starts - np.repeat(self._blocks, _BLOCK)[: len(starts)]
         small = int(distances.max()) < 2**32
         self._distances = distances.astype(np.uint32) if small else distances
         self._handle = _Handle()
@@ -56,7 +58,8 @@ class Lines:
         data = self._read(start, end)
         if len(data) < end - start:
             raise self._changed()
-        number = line + int(np.searchsorted(self._blank, line, side="right")) + 1
+        runs = int(np.searchsorted(self._blank_at, line, side="right"))
+        number = line + (int(self._blank_lines[runs - 1]) if runs else 0) + 1
         return number, data[: data.find(b"\n") + 1] or data  # blank lines may follow it
 
     def _start(self, line: int) -> int:
@@ -106,41 +109,50 @@ def find_lines(path: str) -> Lines:
     """
     try:
         with storage.open_binary(path) as file:
-            starts, suspects = _scan(file)
-            blank = [line for line in suspects if _is_blank(file, starts, int(line))]
-        return Lines(path, starts, np.array(blank, np.int64))
+            return Lines(path, *_scan(file))
     except OSError as error:
         raise DepthLMError(f"{path} cannot be read ({error})") from error
 
 
 def _scan(file: BinaryIO) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where lines begin, then the size; and the numbers of lines that begin blank."""
-    is_blank = np.zeros(256, bool)
-    is_blank[list(_BLANK)] = True
-    starts = [np.zeros(1, np.int64)]
-    suspects: list[NDArray[np.int64]] = []
-    size = count = 0  # bytes and newlines before this chunk
-    at_start = True  # of a line
+    """Return what `Lines` keeps: where lines begin, then the size; and the runs of blank lines."""
+    starts: list[NDArray[np.int64]] = []
+    blank_runs = [np.zeros((2, 0), np.int64)]
+    size = kept = begin = 0  # bytes and lines before this chunk; where its first line begins
+    begins_blank = True  # as far as that line is in the chunks before
     while data := file.read(_CHUNK_BYTES):
-        values = np.frombuffer(data, np.uint8)
-        after = np.flatnonzero(values == ord("\n")) + 1
-        inside = after[:-1] if len(after) and after[-1] == len(values) else after
-        suspects.append(np.flatnonzero(is_blank[values[inside]]) + count + 1)
-        if at_start and is_blank[values[0]]:
-            suspects.append(np.array([count]))
-        starts.append(after + size)
-        size += len(values)
-        count += len(after)
-        at_start = len(after) > 0 and after[-1] == len(values)
-    if not at_start:
-        starts.append(np.array([size]))
-    suspects.append(np.zeros(0, np.int64))
-    return np.concatenate(starts), np.sort(np.concatenate(suspects))
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+        rest = int(ends[-1]) if len(ends) else 0
+        if len(ends):
+            blank = _are_blank(data, ends)
+            blank[0] &= begins_blank
+            lines = np.concatenate([[begin - size], ends[:-1]]) + size
+            if blank.any():  # they may be as many as the bytes: only their runs are kept
+                at, count = np.unique(np.cumsum(~blank)[blank] + kept, return_counts=True)
+                blank_runs.append(np.stack([at, count]))
+                lines = lines[~blank]
+            starts.append(lines)
+            kept += len(lines)
+            begin, begins_blank = size + rest, True
+        begins_blank = begins_blank and not data[rest:].strip()
+        size += len(data)
+    if not begins_blank:
+        starts.append(np.array([begin]))
+    return np.concatenate([*starts, [size]]).astype(np.int64), np.concatenate(blank_runs, axis=1)
 
 
-def _is_blank(file: BinaryIO, starts: NDArray[np.int64], line: int) -> bool:
-    file.seek(int(starts[line]))
-    return not file.read(int(starts[line + 1] - starts[line])).strip()
+def _are_blank(data: bytes, ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of the lines that end at `ends`, the first from the chunk's start, are blank."""
+    values = np.frombuffer(data, np.uint8)
+    starts = np.concatenate([[0], ends[:-1]])
+    suspects = np.flatnonzero(_IS_BLANK[values[starts]])
+    if len(suspects) > _FEW:  # mostly blank lines: all bytes are counted
+        visible = np.add.reduceat(~_IS_BLANK[values[: ends[-1]]], starts, dtype=np.int64)
+        return np.asarray(visible == 0)
+    blank = np.zeros(len(ends), bool)
+    for line in suspects:
+        blank[line] = not data[starts[line] : ends[line]].strip()
+    return blank
 
 
 def _version(path: str) -> tuple[int, int] | None:

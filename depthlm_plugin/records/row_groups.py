@@ -19,6 +19,7 @@ from .shard_index import Shard
 
 T = TypeVar("T")
 _GROUP_BYTES = 8 * 2**20  # random access seldom meets a group again; sequential access needs one
+_MOST_GROUP_BYTES = 2**31  # of a Parquet row group in memory
 # Files that a process holds open: a process may open 1024, and a run may have many datasets. Random
 # rows of 160 shards, 15 million rows: 0.24 ms with this bound, 0.10 ms with all of them open.
 _OPEN_FILES = 48
@@ -209,7 +210,23 @@ def open_parquet(path: str) -> Any:
             f"{path} is a shard of an earlier version; write its folder again with this version's"
             " depthlm shard"
         )
+    _check_groups(file.metadata, path)
     return file
+
+
+def _check_groups(metadata: Any, path: str) -> None:
+    """Refuse a file whose footer announces a row group that memory may not hold."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = [group.column(column) for column in range(group.num_columns)]
+        # A value repeated a million times takes a few bytes in the file, uncompressed too.
+        size = sum(max(each.total_uncompressed_size, 8 * each.num_values) for each in columns)
+        if size > _MOST_GROUP_BYTES:
+            raise DepthLMError(
+                f"{path}: row group {number} takes {size / 1e9:.1f} GB of memory, over the limit of"
+                f" {_MOST_GROUP_BYTES / 1e9:.1f} GB; write it in smaller row groups, or with"
+                " `depthlm shard` from JSON Lines"
+            )
 
 
 def damaged(path: str, row: int, error: Exception) -> DepthLMError:

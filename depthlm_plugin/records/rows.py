@@ -201,7 +201,7 @@ def _read_json(path: str) -> list[Any]:
     """
     try:
         rows = json.loads(storage.read_bytes(path).decode())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DepthLMError(f"{path} is not valid JSON ({error}); is the file complete?") from error
     if not isinstance(rows, list):
         raise DepthLMError(f"{path}: expected a list of records")

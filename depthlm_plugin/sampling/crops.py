@@ -12,7 +12,7 @@ from ..config.block import DepthLMConfig
 from ..errors import GeometryError, RecordError
 from ..geometry.camera import as_pixel
 from ..records.record import Record
-from ..views.view import View
+from ..views.view import MOST_PIXELS, View, is_too_large
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Windows:
                 " or choose a shorter focal_px or a higher max_upscale",
             )
         try:
-            return record.camera.scaled_to_focal(focal_px).size_wh
+            full_wh = record.camera.scaled_to_focal(focal_px).size_wh
         except GeometryError as error:
             raise RecordError(
                 "view too small",
@@ -85,6 +85,15 @@ class Windows:
                 f"focal_px {self.config.focal_px:g} leaves less than one pixel of the image;"
                 f" check its intrinsics {record.camera.intrinsics} (pixels)",
             ) from error
+        if is_too_large(record.camera, full_wh):
+            raise RecordError(
+                "view too large",
+                record.where,
+                f"focal_px {focal_px:g} makes the image {full_wh[0]}x{full_wh[1]}, over the limit"
+                f" of {MOST_PIXELS} pixels; check its intrinsics {record.camera.intrinsics}"
+                " (pixels), or choose a shorter focal_px",
+            )
+        return full_wh
 
     def _aligned(self, record: Record, width: int, height: int) -> tuple[int, int]:
         aligned = width // self.multiple * self.multiple, height // self.multiple * self.multiple

@@ -14,7 +14,7 @@ from ..errors import DepthLMError, RecordError
 from ..records.pair import check_any
 from ..records.record import find_image, parse_row
 from ..records.rows import Rows
-from ..views.decode import check_size, load_rgb
+from ..views.decode import load_rgb
 
 MOST_MESSAGES = 20
 """How many problems of a chunk are told in words; all are counted."""
@@ -125,8 +125,7 @@ def _check(
         )
         for shot in filter(None, (record, record.partner)):
             image = find_image(shot.image, [checks.media_dir], where)
-            size_wh = load_rgb(image, where, checks.exif_rotation).size
-            check_size(size_wh, shot.camera, image, where)
+            load_rgb(image, where, checks.exif_rotation, shot.camera)
     except RecordError as error:
         return 0, [*problems, error]
     return len(record.points), problems

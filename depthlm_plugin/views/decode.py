@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -16,14 +16,25 @@ from ..errors import RecordError
 from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote, open_binary, read_bytes
+from .orientation import orientation_of
 
-_EXIF_ORIENTATION = 274
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+# Others of Pillow's decoders never end, or take any memory, for some files.
+FORMATS = ("JPEG", "PNG", "BMP", "PPM", "GIF", "WEBP", "TIFF", "AVIF")
 EXIF_RULES = ("refuse", "apply", "ignore")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def image_size(path: str, where: str, exif_rotation: str = "refuse") -> tuple[int, int]:
-    """Return the (width, height) of an image file, reading its header only.
+    """Return the (width, height) of an image file, reading its header and metadata only.
 
     Args:
         path: The file.
@@ -35,31 +46,44 @@ def image_size(path: str, where: str, exif_rotation: str = "refuse") -> tuple[in
         RecordError: `missing image`, `unreadable image` or `exif rotation`.
     """
     if not is_remote(path):
-        return _size(path, path, where, exif_rotation)
-    with _fetching(path, where), open_binary(path) as file:
-        return _size(file, path, where, exif_rotation)
+        with _opened(path, path, where, exif_rotation) as (image, orientation):
+            return _turned_size(image.size, orientation)
+    with (
+        _fetching(path, where),
+        open_binary(path) as file,
+        _opened(file, path, where, exif_rotation) as (image, orientation),
+    ):
+        return _turned_size(image.size, orientation)
 
 
-def _size(source: str | BinaryIO, path: str, where: str, exif_rotation: str) -> tuple[int, int]:
-    with _open(source, path, where) as image:
-        return _oriented_size(image, path, where, exif_rotation)
-
-
-def load_rgb(path: str, where: str, exif_rotation: str = "refuse") -> Image.Image:
+def load_rgb(
+    path: str, where: str, exif_rotation: str = "refuse", camera: Camera | None = None
+) -> Image.Image:
     """Return the decoded image as 8-bit RGB, the same on every machine.
 
-    Greyscale is repeated; 16-bit greyscale keeps its high byte; palettes are looked up; an alpha
-    channel is dropped, not blended; CMYK is converted by Pillow without colour profiles.
+    Greyscale is repeated; 16-bit colours and greyscale keep their high byte; palettes are looked
+    up; an alpha channel is dropped, not blended; CMYK is converted by Pillow without colour
+    profiles.
+
+    Args:
+        path: The file.
+        where: As `image_size` takes it.
+        exif_rotation: As `image_size` takes it.
+        camera: The camera that it must be of the size of; it is compared before decoding.
 
     Raises:
-        RecordError: As `image_size`; `unreadable image` for truncated data or floating-point pixels
-            too.
+        RecordError: As `image_size` and `check_size`; `unreadable image` for truncated data or
+            floating-point pixels too.
     """
-    return decode_rgb(_source(path, where), path, where, exif_rotation)
+    return decode_rgb(_source(path, where), path, where, exif_rotation, camera)
 
 
 def decode_rgb(
-    source: str | BinaryIO, path: str, where: str, exif_rotation: str = "refuse"
+    source: str | BinaryIO,
+    path: str,
+    where: str,
+    exif_rotation: str = "refuse",
+    camera: Camera | None = None,
 ) -> Image.Image:
     """Return an opened file, or the file at a path, as 8-bit RGB; see `load_rgb`.
 
@@ -70,18 +94,14 @@ def decode_rgb(
         path: What to call it in errors.
         where: What else to name there: the record's file and line.
         exif_rotation: As `image_size` takes it.
+        camera: As `load_rgb` takes it.
 
     Raises:
         RecordError: As `load_rgb`.
     """
-    with _open(source, path, where) as image:
-        try:
-            # Before decoding, as image_size sees it: Pillow turns a TIFF while it decodes.
-            _oriented_size(image, path, where, exif_rotation)
-            orientation = _orientation(image)
-            image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _unreadable(path, where, error) from error
+    # The orientation is read before decoding: Pillow turns a TIFF while it decodes.
+    with _opened(source, path, where, exif_rotation, camera) as (image, orientation):
+        image.load()
         if image.mode == "F":
             raise RecordError(
                 "unreadable image", where, f"{path} holds floating-point pixels, not a photograph"
@@ -90,33 +110,56 @@ def decode_rgb(
         rgb: Image.Image = _high_byte(image) if image.mode.startswith("I") else image
         if rgb.mode != "RGB":  # converting RGB would copy it, a sixth of the time of a JPEG
             rgb = rgb.convert("RGB")
-    if exif_rotation == "apply" and orientation != 1:
-        return _turned(rgb, orientation)
-    return rgb
+        return rgb if orientation == 1 else rgb.transpose(_TRANSPOSES[orientation])
 
 
-def load_pixels(path: str, where: str, exif_rotation: str = "refuse", *, fast: bool) -> Pixels:
+def load_pixels(
+    path: str,
+    where: str,
+    exif_rotation: str = "refuse",
+    camera: Camera | None = None,
+    *,
+    fast: bool,
+) -> Pixels:
     """Return the pixels (H, W, 3) of `load_rgb`, an array to write to.
 
-    With `fast`, torchvision decodes plain JPEG and PNG files: to the same pixels.
+    With `fast`, torchvision decodes plain JPEG and PNG files: to the same pixels. What it cannot
+    decode is left to Pillow, so that a file is refused with or without it.
 
     Raises:
         RecordError: As `load_rgb`.
     """
     source = _source(path, where)
-    if fast:
-        with _open(source, path, where) as image:
-            _oriented_size(image, path, where, exif_rotation)
-            image_format = image.format if _is_plain(image) else None
-        if image_format is not None:
-            from .torch_filter import decode
+    pixels = _fast_pixels(source, path, where, exif_rotation, camera) if fast else None
+    if pixels is None:
+        pixels = np.array(decode_rgb(source, path, where, exif_rotation, camera))
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise RecordError(
+            "unreadable image",
+            where,
+            f"{path} became {pixels.dtype} {pixels.shape} when decoded, expected 8-bit RGB; save it"
+            " as 8-bit RGB",
+        )
+    return pixels
 
-            if isinstance(source, str):
-                data = np.fromfile(source, dtype=np.uint8)
-            else:  # torch wants bytes that it might write to
-                data = np.frombuffer(bytearray(source.getbuffer()), dtype=np.uint8)
-            return decode(data, image_format, path, where)
-    return np.array(decode_rgb(source, path, where, exif_rotation))
+
+def _fast_pixels(
+    source: str | BytesIO, path: str, where: str, exif_rotation: str, camera: Camera | None
+) -> Pixels | None:
+    """Return the pixels of a plain file, or None for any other, or a damaged one."""
+    with _opened(source, path, where, exif_rotation, camera) as (image, orientation):
+        if orientation != 1 or not _is_plain(image):
+            return None
+        image_format, size_wh = str(image.format), image.size
+    from .torch_filter import decode
+
+    if isinstance(source, str):
+        data = np.fromfile(source, dtype=np.uint8)
+    else:  # torch wants bytes that it might write to
+        data = np.frombuffer(bytearray(source.getbuffer()), dtype=np.uint8)
+    pixels = decode(data, image_format)
+    # A file may say one size to one decoder and another one to the other.
+    return None if pixels is None or pixels.shape[1::-1] != size_wh else pixels
 
 
 def _source(path: str, where: str) -> str | BytesIO:
@@ -140,12 +183,14 @@ def _fetching(path: str, where: str) -> Iterator[None]:
 
 
 def _is_plain(image: Image.Image) -> bool:
-    """Return whether an opened file holds 8-bit RGB as it is to be shown."""
+    """Return whether an opened file holds 8-bit RGB and nothing else."""
     return (
         image.format in ("JPEG", "PNG")
         and image.mode == "RGB"
         and "transparency" not in image.info
-        and _orientation(image) == 1
+        and not getattr(image, "is_animated", False)
+        # 16-bit colours have the mode RGB too; what is stored is the last argument of the decoder.
+        and (image.format == "JPEG" or _stored_mode(image) == "RGB")
     )
 
 
@@ -170,18 +215,50 @@ def check_size(size_wh: tuple[int, int], camera: Camera, path: str, where: str) 
         )
 
 
-def _open(source: str | BinaryIO, path: str, where: str) -> Image.Image:
+@contextmanager
+def _opened(
+    source: str | BinaryIO,
+    path: str,
+    where: str,
+    exif_rotation: str,
+    camera: Camera | None = None,
+) -> Iterator[tuple[Image.Image, int]]:
+    """Yield an image file that is not decoded yet, and the EXIF orientation to give it.
+
+    Whatever its decoder raises, here or in the body, becomes a RecordError: Pillow's decoders raise
+    struct.error, IndexError, ZeroDivisionError and others for damaged files.
+    """
     if isinstance(source, str) and not os.path.isfile(source):
         raise RecordError("missing image", where, f"image {path} does not exist")
+    try:
+        with _open(source, path, where) as image:
+            if image.format == "GIF" and getattr(image, "is_animated", False):
+                raise RecordError("unreadable image", where, f"{path} is an animation, no picture")
+            orientation = _to_apply(image, path, where, exif_rotation)
+            if camera is not None:
+                check_size(_turned_size(image.size, orientation), camera, path, where)
+            yield image, orientation
+    except RecordError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise RecordError(
+            "unreadable image", where, f"{path} cannot be decoded ({reason}); fetch it again"
+        ) from error
+
+
+def _open(source: str | BinaryIO, path: str, where: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # Pillow warns over its limit and refuses over twice that.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(source)
-    except UnidentifiedImageError as error:
-        raise RecordError("unreadable image", where, f"{path} is not an image file") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, where, error) from error
+            return Image.open(source, formats=FORMATS)
+    except (UnidentifiedImageError, KeyError) as error:  # KeyError: a Pillow without AVIF
+        raise RecordError(
+            "unreadable image",
+            where,
+            f"{path} is not an image file of a format that is read: {', '.join(FORMATS)}",
+        ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RecordError(
             "unreadable image",
@@ -191,16 +268,9 @@ def _open(source: str | BinaryIO, path: str, where: str) -> Image.Image:
         ) from error
 
 
-def _unreadable(path: str, where: str, error: Exception) -> RecordError:
-    return RecordError(
-        "unreadable image", where, f"{path} cannot be decoded ({error}); fetch it again"
-    )
-
-
-def _oriented_size(
-    image: Image.Image, path: str, where: str, exif_rotation: str
-) -> tuple[int, int]:
-    orientation = _orientation(image)
+def _to_apply(image: Image.Image, path: str, where: str, exif_rotation: str) -> int:
+    """Return the EXIF orientation that an image is to be given; 1 leaves it as it is."""
+    orientation = orientation_of(image)
     if orientation != 1 and image.format == "TIFF":
         raise RecordError(
             "exif rotation",
@@ -209,10 +279,17 @@ def _oriented_size(
             " by its version; save the image upright",
         )
     if orientation == 1 or exif_rotation == "ignore":
-        return image.size
+        return 1
+    if isinstance(orientation, str):
+        raise RecordError(
+            "exif rotation",
+            where,
+            f"{path} has the EXIF orientation {orientation[:40]!r}, expected a number from 1 to 8;"
+            " save the image upright, or say that intrinsics and pixels belong to the stored one"
+            " (exif_rotation: ignore)",
+        )
     if exif_rotation == "apply":
-        width, height = image.size
-        return (height, width) if orientation in _TURNED else (width, height)
+        return orientation
     raise RecordError(
         "exif rotation",
         where,
@@ -221,29 +298,15 @@ def _oriented_size(
     )
 
 
-def _orientation(image: Image.Image) -> int:
-    # PngImageFile.getexif decodes the whole picture when it has not met an eXIf chunk yet.
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
-    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    return (
-        int(orientation) if orientation in range(1, 9) else 1
-    )  # 0 and the reserved values mean nothing
+def _turned_size(size_wh: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size_wh[::-1] if orientation in _TURNED else size_wh
+
+
+def _stored_mode(image: Image.Image) -> Any:
+    [tile] = getattr(image, "tile", [])
+    return tile[3]
 
 
 def _high_byte(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
-
-
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    transpose = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }[orientation]
-    return image.transpose(transpose)

@@ -17,7 +17,7 @@ from PIL import Image
 from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote
-from .decode import check_size, load_pixels
+from .decode import load_pixels
 from .undistort import undistort_image
 
 RESAMPLINGS = ("fast", "reference")
@@ -210,8 +210,7 @@ def source_pixels(
     key = _key(path, camera, exif_rotation)
     pixels = CACHE.get(key)
     if pixels is None:
-        pixels = load_pixels(path, where, exif_rotation, fast=fast)
-        check_size((pixels.shape[1], pixels.shape[0]), camera, path, where)
+        pixels = load_pixels(path, where, exif_rotation, camera, fast=fast)
         if camera.lens is not None:
             pixels = undistort_image(pixels, camera)
         CACHE.put(key, pixels)

@@ -15,34 +15,28 @@ import torch.nn.functional as functional
 import torchvision.io
 from numpy.typing import NDArray
 
-from ..errors import RecordError
 from ..geometry.arrays import Pixels
 
 _SUPPORT_PX = 2  # of the bicubic filter, on either side, in the coarser of the two images
 
 
-def decode(data: NDArray[np.uint8], image_format: str, path: str, where: str) -> Pixels:
+def decode(data: NDArray[np.uint8], image_format: str) -> Pixels | None:
     """Return the pixels (H, W, 3) of an 8-bit RGB JPEG or PNG file; equal to Pillow's.
 
     Args:
         data: The file's bytes.
         image_format: `JPEG` or `PNG`.
-        path: What to call the file in errors.
-        where: File and line of its record.
 
-    Raises:
-        RecordError: `unreadable image`, for a damaged file.
+    Returns:
+        The pixels, or None for a damaged file.
     """
     decoders = {"JPEG": torchvision.io.decode_jpeg, "PNG": torchvision.io.decode_png}
     try:
         planes = decoders[image_format](
             torch.from_numpy(data), mode=torchvision.io.ImageReadMode.RGB
         )
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise RecordError(
-            "unreadable image", where, f"{path} cannot be decoded ({reason}); fetch it again"
-        ) from error
+    except RuntimeError:
+        return None
     return np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
 
 

@@ -23,6 +23,7 @@ from .render import RESAMPLINGS, Source, render_window
 
 SCHEME = "depthlm://"
 FORMAT = "v4"  # raise it whenever the same text would render differently
+MOST_PIXELS = 2**27  # of a view, and of what its image becomes: 400 MB of RGB
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class View:
             they differ by at most 2 grey levels.
 
     Raises:
-        GeometryError: For a window without a pixel of the image, or a mark that does not fit.
+        GeometryError: For a window without a pixel of the image, one of over `MOST_PIXELS`, or a
+            mark that does not fit.
     """
 
     image: str
@@ -124,6 +126,12 @@ class View:
         (width, height), left, top = self.size_wh, self.left, self.top
         if width < 1 or height < 1:
             raise GeometryError(f"a view needs at least one pixel, found {width}x{height}")
+        if width * height > MOST_PIXELS or is_too_large(self.source, (full_w, full_h)):
+            raise GeometryError(
+                f"a {width}x{height} view of the {full_w}x{full_h} image that {self.image} becomes"
+                f" at focal length {self.focal_px:g} is over the limit of {MOST_PIXELS} pixels;"
+                f" check the intrinsics {self.source.intrinsics}"
+            )
         if left <= -width or top <= -height or left >= full_w or top >= full_h:
             raise GeometryError(
                 f"the {width}x{height} window at ({left}, {top}) lies outside the {full_w}x{full_h}"
@@ -228,6 +236,16 @@ class View:
             )
         except (KeyError, ValueError, TypeError) as error:
             raise GeometryError(f"malformed view {uri[:200]!r}: {error!r}") from error
+
+
+def is_too_large(source: Camera, full_wh: tuple[int, int]) -> bool:
+    """Return whether resampling would make an array of over `MOST_PIXELS` on its way.
+
+    Args:
+        source: The camera of the source image.
+        full_wh: The (width, height) of all of the image as it is resampled, pixels.
+    """
+    return full_wh[0] * max(full_wh[1], source.size_wh[1]) > MOST_PIXELS
 
 
 NORMALISED = 2000  # coordinates in text are below this, in any picture (VLM3, arXiv 2605.30561)

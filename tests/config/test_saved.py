@@ -34,6 +34,7 @@ def test_changes_name_each_key_that_differs():
     [
         ("{", "is not a saved depthlm config"),
         ("[]", "is not a saved depthlm config"),
+        pytest.param("[" * 100_000, "is not a saved depthlm config", id="deep"),
         ('{"format": 1}', "is not a saved depthlm config"),
         ('{"format": 9, "version": "7.1", "depthlm": {}}', "format 9.*by depthlm-plugin 7.1"),
         ('{"format": 1, "depthlm": {"focal": 1}}', "did you mean 'focal_px'"),

@@ -1,4 +1,5 @@
 import math
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -271,3 +272,34 @@ def test_files_that_are_not_utf8(write):
 def test_paths_that_do_not_exist(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml does not exist; expected a template for"):
         load_template("depth", str(tmp_path / "none.yaml"))
+
+
+HOSTILE_YAML = {
+    "lists": ("[" * 100_000, "nested over 8 deep"),
+    "closed lists": ("question: " + "[" * 5000 + "]" * 5000, "nested over 8 deep"),
+    "maps": ("".join(" " * depth + "a:\n" for depth in range(500)), "nested over 8 deep"),
+    "aliases": (
+        "a0: &a0 [lol, lol]\n"
+        + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+        "it has an alias",
+    ),
+    "itself": ("question: &q [*q]", "it has an alias"),
+    "merge": ("a: &a {answer: x}\n<<: *a", "it has an alias"),
+    "long": ("question: " + "x" * 2**20, "it has over 131072 bytes"),
+    "digits": ("decimals: " + "9" * 5000, "is no template"),
+    "date": ("answer: 2001-99-99", "is no template"),
+    "object": ("answer: !!python/object/apply:os.system [echo]", "is no template"),
+    "bytes": ("answer: \udcff", "is no template"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_YAML)
+def test_yaml_that_grows_or_nests_is_refused_quickly(tmp_path, name):
+    text, reason = HOSTILE_YAML[name]
+    path = tmp_path / "t.yaml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    begun = time.process_time()
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load_template("depth", str(path))
+    assert time.process_time() - begun < 5
+    assert len(str(caught.value)) < 10_000

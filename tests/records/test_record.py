@@ -314,6 +314,7 @@ def test_numbers_keep_full_precision_in_every_format(tmp_path, save_rows, values
         ("absent.jsonl", None, "absent.jsonl does not exist"),
         ("records.csv", b"a,b", "records are .jsonl, .json, .parquet, .arrow files"),
         ("records.json", b'[{"image": ', "is not valid JSON.*complete"),
+        pytest.param("records.json", b"[" * 100_000, "is not valid JSON", id="deep"),
         ("records.json", b'{"image": "a.png"}', "expected a list of records"),
         ("records.json", b"\xff\xfe", "is not valid JSON"),
         ("records.parquet", b"PAR1 and no more", "cannot be read after row 0.*complete"),

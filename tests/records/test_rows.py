@@ -1,6 +1,8 @@
 import json
 import multiprocessing
 import pickle
+import time
+import tracemalloc
 from datetime import datetime
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from depthlm_plugin.errors import DepthLMError
+from depthlm_plugin.records import row_groups
 from depthlm_plugin.records.line_index import Lines, find_lines
 from depthlm_plugin.records.record import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
@@ -84,6 +87,26 @@ def test_a_line_that_begins_at_a_chunk(tmp_path, offset):
     assert [lines[i] for i in range(len(lines))] == [(1, first), (4, b"{}\n")]
 
 
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n"])
+def test_megabytes_of_blank_lines_are_passed_over(tmp_path, blank):
+    path = tmp_path / "r.jsonl"
+    count = 10_000_000 // len(blank)
+    path.write_bytes(b"[1]\n" + blank * count + b" [2]\n" + blank * count + b"[3]")
+    tracemalloc.start()
+    begun = time.process_time()
+    lines = find_lines(str(path))
+    took_s = time.process_time() - begun
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [lines[i] for i in range(len(lines))] == [
+        (1, b"[1]\n"),
+        (count + 2, b" [2]\n"),
+        (2 * count + 3, b"[3]"),
+    ]
+    assert took_s < 5
+    assert peak_bytes < 250e6
+
+
 def test_offsets_beyond_32_bits(tmp_path):
     path = tmp_path / "r.jsonl"
     with path.open("wb") as file:  # sparse: it takes no room on the disk
@@ -92,7 +115,7 @@ def test_offsets_beyond_32_bits(tmp_path):
         file.write(b'\n{"row": 1}\n{"row": 2}\n')
     # As scanning finds them, which takes seconds for so many zeros.
     starts = np.array([0, 11, *(5 * 2**30 + np.array([1, 12, 23]))])
-    lines = Lines(str(path), starts, np.zeros(0, np.int64))
+    lines = Lines(str(path), starts, np.zeros((2, 0), np.int64))
     assert [lines[0], lines[2], lines[3]] == [
         (1, b'{"row": 0}\n'),
         (3, b'{"row": 1}\n'),
@@ -118,6 +141,22 @@ def test_a_folder_mixes_formats_in_name_order(tmp_path, save_rows):
     found = as_parsed(one_by_one(open_rows(tmp_path)))
     assert found == as_parsed(in_order(tmp_path))
     assert [raw["row"] for _, raw in found] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("cell", ["repeated", "compressed"])
+def test_parquet_that_grows_beyond_memory_is_refused(tmp_path, monkeypatch, cell):
+    path = tmp_path / "r.parquet"
+    if cell == "repeated":
+        table = pyarrow.table({"depth": pyarrow.array([np.full(500_000, 2.5)] * 2)})
+    else:
+        table = pyarrow.table({"note": ["x" * 4_000_000, "y" * 4_000_000]})
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 50_000
+    assert len(open_rows(path)) == 2
+    monkeypatch.setattr(row_groups, "_MOST_GROUP_BYTES", 7_000_000)  # a real one takes a minute
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"row group 0 takes 0.0 GB of memory, over"):
+            read(path)
 
 
 def test_parquet_of_many_row_groups(tmp_path):
@@ -249,6 +288,7 @@ def test_a_damaged_row_group_names_file_and_row(tmp_path):
         ("absent.jsonl", None, "absent.jsonl does not exist"),
         ("records.csv", b"a,b", "records are .jsonl, .json, .parquet, .arrow files"),
         ("records.json", b'[{"image": ', "is not valid JSON.*complete"),
+        pytest.param("records.json", b"[" * 100_000, "is not valid JSON", id="deep"),
         ("records.json", b'{"image": "a.png"}', "expected a list of records"),
         ("records.parquet", b"PAR1 and no more", "cannot be read after row 0.*complete"),
         ("folder", ..., "folder holds no .jsonl, .json, .parquet, .arrow file"),

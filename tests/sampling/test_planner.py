@@ -212,6 +212,13 @@ def test_enlarging_beyond_the_limit_is_refused(record_folder, make_record):
     assert e.value.reason == "enlarged too much"
 
 
+def test_a_view_over_the_largest_area_is_skipped_and_counted(record_folder, make_record):
+    path = record_folder([make_record()])
+    options = {"focal_px": 20_000, "max_upscale": 1000.0, "on_error": "skip"}
+    samples = DepthSamples(path, **options)  # 200x150 at f = 150 would be 26667x20270
+    assert (list(samples), samples.counts) == ([], {"view too large": 1})
+
+
 def test_a_lens_moves_the_mark_but_not_the_answer(record_folder, make_record):
     """The label stays the depth of the scene point that the camera saw at that pixel."""
     pytest.importorskip("cv2", reason="undistorting needs the extra depthlm-plugin[lens]")

@@ -300,6 +300,20 @@ def test_windows_outside_the_image_are_refused(window):
         view_of("a.png", 1.5, 1.5, window)
 
 
+@pytest.mark.parametrize(
+    ("source", "focal_px", "size_wh"),
+    [
+        pytest.param(Camera(64, 64, 1450, 1450, (2900, 2900)), 1000, (45312, 45312), id="whole"),
+        pytest.param(Camera(64, 64, 1450, 1450, (2900, 2900)), 1000, (512, 512), id="its crop"),
+        pytest.param(Camera(50, 50, 24, 20, SIZE), 50, (28000, 28000), id="padded"),
+        pytest.param(Camera(1, 999, 9, 4500, (18, 9000)), 1000, (9, 9), id="on its way"),
+    ],
+)
+def test_views_of_any_size_are_not_made(source, focal_px, size_wh):
+    with pytest.raises(GeometryError, match="over the limit of 134217728 pixels"):
+        View("a.png", source, focal_px, 0, 0, size_wh)
+
+
 @pytest.mark.parametrize("at", [(4, 20), (20, 4), (35, 20), (20, 35), (-3, 20), (200, 20)], ids=str)
 def test_a_mark_that_does_not_fit_is_refused(at):
     # Near an edge the arrow would lose its shaft, or NumPy would paint it on the far side.

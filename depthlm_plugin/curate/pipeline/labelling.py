@@ -14,7 +14,7 @@ from PIL import Image
 
 from ...errors import GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
-from ...views.decode import check_size, decode_rgb, load_rgb
+from ...views.decode import FORMATS, check_size, decode_rgb, load_rgb
 from ..frames import Frame, Item
 from ..reading import Reader
 from .chunks import write_whole
@@ -175,11 +175,11 @@ class Job:
 def _inspect(data: bytes, where: str) -> tuple[str, tuple[int, int]]:
     """Return the suffix and size of an encoded picture, which must decode."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
             suffix = _SUFFIXES.get(str(image.format))
             size_wh = image.size
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
         raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
     if suffix is None:
         raise RecordError(

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ....errors import RecordError
-from ....views.decode import image_size
+from ....views.decode import FORMATS, image_size
+from ....views.orientation import orientation_of
 from ...formats.files import encode_png
 
 Content = bytes | Path | NDArray[Any]
 
 _KEPT = ("PNG", "JPEG")  # formats of pictures that are written as they are
 _NUMPY = b"\x93NUMPY"  # how a .npy file begins
-_EXIF_ORIENTATION = 274
-_DECODING = (UnidentifiedImageError, OSError, SyntaxError, ValueError)
 
 
 def content_of(cell: Any, name: str, folder: Path, root: Path, where: str) -> Content:
@@ -66,16 +65,14 @@ def picture_of(content: Content, where: str) -> tuple[Path | bytes, tuple[int, i
         pixels = _rgb(content, where)
         return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            # PNG decodes all of it to find an EXIF block at its end.
-            has_exif = image.format != "PNG" or "exif" in image.info
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) if has_exif else 1
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            turned = orientation_of(image)
             if image.format not in _KEPT:
                 content = encode_png(np.asarray(image.convert("RGB")))
             size_wh = image.size
-    except _DECODING as error:
+    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
         raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
-    if turned in range(2, 9):
+    if turned != 1:
         raise RecordError(
             "exif rotation",
             where,
@@ -133,10 +130,10 @@ def _decoded(data: bytes, where: str) -> NDArray[Any]:
         if data.startswith(_NUMPY):
             array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
             return array
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             mode = image.mode
             values = np.asarray(image)
-    except _DECODING as error:
+    except Exception as error:
         raise RecordError(
             "bad depth image", where, f"its depth cannot be decoded ({error}); fetch it again"
         ) from error
