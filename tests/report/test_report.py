@@ -494,10 +494,10 @@ def test_runs_that_are_none(report, write, tmp_path):
 def test_questions_say_what_is_known():
     config = DepthLMConfig(marker="cross", marker_color="blue")
     asked = "How far is the point at the tip of the blue cross from the camera"
-    assert question_of("depth", "plain", config).startswith(asked)
-    assert "{point}" in question_of("depth", "plain", None)
-    assert "{point}" in question_of("depth", "plain", DepthLMConfig(reference="text"))
-    assert question_of("depth", "no/such.yaml", config) == (
+    assert question_of("depth", "plain", config, "official").startswith(asked)
+    assert "{point}" in question_of("depth", "plain", None, "official")
+    assert "{point}" in question_of("depth", "plain", DepthLMConfig(reference="text"), "plain")
+    assert question_of("depth", "no/such.yaml", config, "no/such.yaml") == (
         "depth, template no/such.yaml (which is elsewhere)"
     )
 
