@@ -238,6 +238,9 @@ def _of_ours(raw: Mapping[str, Any], where: str, prompt: str) -> PredictionRow:
         raise RecordError("bad target", where, f"its target is {target!r}, expected {expected}")
     for key in ("dataset", "image"):
         _check_name(raw.get(key, ""), key, where)
+    for key in ("depth_kind", "run", "unit"):
+        if raw.get(key) is not None:
+            _check_name(raw[key], key, where)
     factor = raw.get("distance_over_z")
     if factor is not None and (not _is_finite(factor) or factor < 1 - 1e-9):
         raise RecordError("malformed row", where, f"its distance_over_z is {factor!r}")
