@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from ..errors import DepthLMError
+from ..records.atomic import whole_file
 from ..scoring.prediction import SIDECAR
 
 RESULTS = "results.json"
@@ -91,9 +92,8 @@ class Results(Plan, total=False):
 
 def write_results(folder: Path, results: Results) -> None:
     """Write results.json into a bench's folder, whole or not at all."""
-    partial = folder / f"{RESULTS}.part"
-    partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / RESULTS)
+    with whole_file(folder / RESULTS) as file:
+        file.write(json.dumps(results, indent=2) + "\n")
 
 
 def read_results(folder: Path) -> Results:

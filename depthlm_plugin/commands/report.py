@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..errors import ConfigError, DepthLMError
+from ..records.atomic import whole_file
 from .options import add_untold
 
 _MOST_SAMPLES = 100
@@ -95,9 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(out: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    partial = out.with_name(f"{out.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(out)
+        with whole_file(out) as file:
+            file.write(text)
     except OSError as error:
         raise DepthLMError(f"cannot write {out}: {error}") from error

@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ConfigError, DepthLMError
 from ..language.templates import is_path, template_files
+from ..records.atomic import whole_folder
 from ..records.rows import Rows
 from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
@@ -66,7 +67,7 @@ def write_folder(
 
     Every dataset and kind of question is a task; the group `depthlm` holds them all, with means
     over them. The folder can be moved: nothing in it says where it is. It appears under its name
-    when it is complete; until then it is `out.partial`, which the next run removes.
+    when it is complete (`records.atomic`).
 
     Args:
         sources: Of each dataset what decides its samples, in evaluation, and its records.
@@ -75,14 +76,15 @@ def write_folder(
 
     Raises:
         DepthLMError: For a folder that is not empty, two datasets of one name, records of which
-            nothing can be asked, and whatever is wrong with them.
+            nothing can be asked, and whatever is wrong with them; when it cannot be written.
     """
     _check(sources, out)
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    summary = _write(sources, partial, progress)
-    partial.rename(out)  # onto nothing, or an empty folder
-    return summary
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(out) as partial:
+            return _write(sources, partial, progress)
+    except OSError as error:
+        raise DepthLMError(f"cannot write {out} ({error}); nothing was kept") from error
 
 
 def _write(

@@ -82,7 +82,7 @@ def measured(doc: Mapping[str, Any], text: str, folder: Path) -> dict[str, Any]:
     """
     question = Question.from_json(json.loads(doc["asked"]))
     if is_path(question.prompt):
-        question = replace(question, prompt=str(folder / question.prompt))
+        question = replace(question, prompt=str(folder / TEMPLATES))
     failed = text.startswith(_NO_ANSWER)
     row = Prediction(question, "" if failed else text).to_row()
     if failed:

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..errors import ConfigError
+from ..errors import ConfigError, GeometryError
 from ..views.view import SCHEME, View, uri_fields, window_size
+
+MOST_PIXELS = 2**26  # of a view; more would be memory that nobody meant to use
 
 _AS: ContextVar[str] = ContextVar("depthlm_open_views_as", default="pictures")
 
@@ -50,7 +52,7 @@ def regularize_images_with(original: Callable[..., Any]) -> Callable[..., Any]:
             if not is_view(image):
                 opened += original(self, [image], **kwargs)["images"]
                 continue
-            size_wh = window_size(image)
+            size_wh = _checked_size(image)
             key = (type(self), size_wh, *kwargs.items())
             if key not in kept_as_is:
                 (blank,) = original(self, [Image.new("RGB", size_wh)], **kwargs)["images"]
@@ -62,13 +64,28 @@ def regularize_images_with(original: Callable[..., Any]) -> Callable[..., Any]:
     return _regularize_images
 
 
+def _checked_size(uri: str) -> tuple[int, int]:
+    """Return a view's (width, height), pixels; GeometryError for what no planner would make."""
+    width, height = window_size(uri)
+    if min(width, height) < 1 or width * height > MOST_PIXELS:
+        raise GeometryError(
+            f"a view of {width}x{height} pixels, expected 1 to {MOST_PIXELS}: {uri[:200]!r}"
+        )
+    return width, height
+
+
 def _open(uri: str, size_wh: tuple[int, int]) -> Any:
     width, height = size_wh
     if _AS.get() == "shapes":
         return torch.empty((3, height, width), dtype=torch.uint8, device="meta")
     if _AS.get() == "blanks":
         return torch.zeros((3, height, width), dtype=torch.uint8)
-    view = View.from_uri(uri)
+    try:
+        view = View.from_uri(uri)
+    except OverflowError as error:  # of a focal length of 1e300
+        raise GeometryError(f"malformed view {uri[:200]!r}: {error}") from error
+    if "\0" in view.image:
+        raise GeometryError(f"malformed view {uri[:200]!r}: its image has a null character")
     if _AS.get() == "pictures":
         return view.render(_where(uri))
     return torch.from_numpy(view.pixels(_where(uri))).permute(2, 0, 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
-from ..language.templates import load_template
+from ..scoring.files import template_named
 from ..tasks import TASKS
 from .texts import shortened
 
@@ -46,8 +46,11 @@ def place_of(row: Row) -> str:
     return f"{image}record {record}, point {point}"
 
 
-def facts_of(row: Row, config: DepthLMConfig | None) -> dict[str, str]:
-    """Return what is said below the picture of a row of a depth task, by its name."""
+def facts_of(row: Row, config: DepthLMConfig | None, given: str) -> dict[str, str]:
+    """Return what is said below the picture of a row of a depth task, by its name.
+
+    `given` is the template that the user gave: see `question_of`.
+    """
     value, target, prompt = number_of(row["value"]), number_of(row["target"]), row.get("prompt")
     read = f"not read: {shortened(str(row.get('reason')))}"
     if value is not None and target is not None:
@@ -59,18 +62,19 @@ def facts_of(row: Row, config: DepthLMConfig | None) -> dict[str, str]:
         "answer": shortened(row["text"], LONGEST_TEXT),
         "question": row["task"]
         if prompt is None
-        else question_of(row["task"], str(prompt), config),
+        else question_of(row["task"], str(prompt), config, given),
         "of": place_of(row),
     }
 
 
-def question_of(task: str, prompt: str, config: DepthLMConfig | None) -> str:
+def question_of(task: str, prompt: str, config: DepthLMConfig | None, given: str) -> str:
     """Return a question's words as far as they are known: its template, with its mark named.
 
     `config` is the block that the model was asked with; without it the point has no name yet.
+    `prompt` may be a path only where it is the one that the user gave, `given`.
     """
     try:
-        template = load_template(task, prompt)
+        template = template_named(task, prompt, given)
     except ConfigError:
         return f"{task}, template {shortened(prompt)} (which is elsewhere)"
     text = template.questions[0]

@@ -84,6 +84,7 @@ class ScoredRun:
     """A run that was read."""
 
     source: Source
+    prompt: str  # the template that the user gave
     number: int | None  # in the report, from 1; None where it is the only one
     label: str  # its number and name, and that rows are missing: where its scores stand
     short: str  # the same without its name: in plots and captions
@@ -107,7 +108,7 @@ def gather(
         samples: Worst and random answers to keep of each dataset and task.
         seed: Of what is drawn at random.
         task: The task of a file that does not say it.
-        prompt: The template of a file that does not say it.
+        prompt: The template of a file that does not say it, and the only path that rows may name.
 
     Raises:
         DepthLMError: For a file that cannot be read, or without any row that can be scored.
@@ -136,7 +137,18 @@ def gather(
     summary = scores.summary()
     components = {(own["dataset"], own["task"]): own for own in summary["parts"]}
     return ScoredRun(
-        source, number, label, short, scores, summary, components, shown, said, problems, bad_rows
+        source,
+        prompt,
+        number,
+        label,
+        short,
+        scores,
+        summary,
+        components,
+        shown,
+        said,
+        problems,
+        bad_rows,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from types import ModuleType
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from .texts import shortened, visible
 
 MOST_BYTES = 12_000_000  # of all pictures of a report, as they stand in it
 CROP_WH = 320, 240  # of an example's picture, pixels
+_RAW = "raw"  # the link to the raw download in a curation's folder, `curate/pipeline/output`
 _SHARE = 0.5  # of the picture's width that it shows
 _MARK_PX = 15
 
@@ -122,14 +124,47 @@ def crop_jpeg(path: str, pixel: tuple[float, float], config: DepthLMConfig) -> b
 
 
 def _find(source: Source, image: str) -> str:
-    """Return where a picture is, in the first folder that has it; RecordError where none has."""
+    """Return where a picture is, in the first folder that has it; RecordError where none has.
+
+    The picture of a local folder, all links followed, lies in one of the media folders.
+    """
     for folder in source.media_dirs:
         try:
             path = storage.join(folder, image)
-        except ValueError as error:
-            raise RecordError("missing image", image, str(error)) from error
+            place = None if storage.is_remote(folder) else os.path.realpath(path)
+        except (OSError, ValueError) as error:
+            raise RecordError("missing image", image, f"{shortened(image)}: {error}") from error
+        if place is not None and not any(_holds(root, place) for root in _roots(source, image)):
+            raise RecordError(
+                "image outside its root",
+                image,
+                f"picture {shortened(image)} leads out of {folder}; if it may be shown, give the"
+                " folder that it lies in as one more --media-dir",
+            )
         if storage.is_file(path):
             return path
     folders = ", ".join(source.media_dirs)
     message = f"picture {shortened(image)} not found in {folders}; give --media-dir"
     raise RecordError("missing image", image, message)
+
+
+def _roots(source: Source, image: str) -> Iterator[str]:
+    """Yield the folders that a picture may lie in, resolved: the media folders.
+
+    And what `NAME/raw` leads to, which `depthlm curate` links to the raw download. Not within the
+    run's own folder, where the link could be anybody's.
+    """
+    own = os.path.realpath(source.path.parent)
+    parts = image.split("/")
+    for folder in source.media_dirs:
+        if storage.is_remote(folder):
+            continue
+        yield (root := os.path.realpath(folder))
+        raw = os.path.join(root, parts[0], _RAW)
+        if parts[1:2] == [_RAW] and os.path.islink(raw) and not _holds(own, root):
+            yield os.path.realpath(raw)
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Return whether a resolved path lies in a resolved folder."""
+    return os.path.commonpath([folder, path]) == folder

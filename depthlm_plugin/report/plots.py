@@ -68,6 +68,13 @@ def bins_svg(curves: Mapping[str, Mapping[str, Any]], metric: str, title: str) -
         return _saved(figure, "svg", metadata={"Date": None})  # the same today and tomorrow
 
 
+def scatter_range(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return what the axes of a scatter plot show of (truth, answer): metres, low and high."""
+    truth = [point[0] for point in points]
+    # Within what a logarithmic axis can be drawn over, whatever numbers a file holds.
+    return min(max(min(truth) / 2, 1e-6), 1e5), max(min(max(truth) * 2, 1e6), 1e-5)
+
+
 def scatter_png(points: Sequence[tuple[float, float]], range_m: tuple[float, float]) -> bytes:
     """Return answers against the truth with the band of delta1, as PNG.
 
@@ -76,6 +83,7 @@ def scatter_png(points: Sequence[tuple[float, float]], range_m: tuple[float, flo
     """
     truth, answers = np.array(points, dtype=np.float64).T
     low, high = ends = np.array(range_m)
+    truth = truth.clip(low, high)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 4.4), layout="constrained")
         axes = figure.subplots()

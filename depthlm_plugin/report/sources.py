@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from ..bench.results import RESULTS, Results, read_results
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError, DepthLMError
 from ..scoring.prediction import SIDECAR
+
+_INFO = "dataset_info.json"
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Source:
     Attributes:
         name: Of the run, for people.
         path: Its prediction file.
-        media_dirs: Folders that image paths start from; the first with the picture counts.
+        media_dirs: Folders that image paths start from; the first with the picture counts. Only
+            those that the user named can be URLs.
         results: What results.json of `depthlm bench` says, empty where there is none.
         config: The block that the model was asked with, where results.json has it.
     """
@@ -47,8 +52,9 @@ def open_source(run: str, media_dirs: list[str]) -> Source:
 
     Args:
         run: A prediction file (JSON lines), or a folder with depth_predictions.jsonl.
-        media_dirs: Folders of its pictures; none: the one that results.json names, or else that of
-            the prediction file.
+        media_dirs: Folders of its pictures; none: the one that results.json names, if it is what
+            `depthlm bench` writes there (absolute, local, with a dataset_info.json: not any folder
+            that a file from elsewhere might wish for), or else that of the prediction file.
 
     Raises:
         DepthLMError: When it is neither, or its results.json cannot be read.
@@ -64,8 +70,13 @@ def open_source(run: str, media_dirs: list[str]) -> Source:
     name = folder.name if path.name == SIDECAR else path.stem
     results = read_results(path.parent) if place.is_dir() else {}
     data = results.get("data")
-    folders = media_dirs or [data if isinstance(data, str) else str(path.parent)]
+    folders = media_dirs or [data if _is_bench_data(data) else str(path.parent)]
     return Source(name, path, tuple(folders), results, _config(results, path.parent / RESULTS))
+
+
+def _is_bench_data(data: object) -> TypeGuard[str]:
+    """Return whether this is a local folder of datasets, as `depthlm bench` needs one."""
+    return isinstance(data, str) and os.path.isabs(data) and Path(data, _INFO).is_file()
 
 
 def _config(results: Results, path: Path) -> DepthLMConfig | None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from ..errors import ConfigError, DepthLMError, RecordError
 from ..language.reading import read_answer
 from ..language.template import Template
-from ..language.templates import load_template
+from ..language.templates import is_path, load_template
 from ..tasks import TASKS
 from .prediction import PredictionRow, cell_of, values_of
 from .table import INCOMPLETE
@@ -28,8 +28,9 @@ _SHOWN = 10
 class Finished:
     """The good rows of prediction files, one after the other; it takes no memory for them.
 
-    Answers are read again from their texts, where their template is there, so that files of
-    different versions are scored alike. LLaMA-Factory's own files hold the true answer as text
+    Answers are read again from their texts, so that files of different versions are scored alike:
+    with templates of the package, or with the user's own that was given here. A path in a row is
+    never opened. LLaMA-Factory's own files hold the true answer as text
     only: it is as precise as it is written, their dataset is the file's name, and nothing in them
     can tell that a row is there twice or missing.
 
@@ -47,7 +48,7 @@ class Finished:
                 `generated_predictions.jsonl`, what its `scripts/vllm_infer.py` writes, or the
                 samples that lmms-eval logs of our tasks.
             task: The task of files that do not say.
-            prompt: The template of files that do not say.
+            prompt: The template of files that do not say, and the only path that rows may name.
             expected: How many rows there should be, where rows do not say.
         """
         self.problems: list[RecordError] = []
@@ -55,6 +56,7 @@ class Finished:
         self.good = 0
         self._paths = paths
         self._template = load_template(task, prompt)
+        self._prompt = prompt
         self._expected = expected
         self._said: dict[tuple[Any, Any], int] = {}
         self._unsaid = 0
@@ -99,7 +101,7 @@ class Finished:
         if of_host:
             self._unsaid += 1
             return _of_host(raw, where, Path(path).stem, self._template)
-        row = _of_ours(raw, where)
+        row = _of_ours(raw, where, self._prompt)
         key = json.dumps([row["dataset"], row["row"], row["task"], *_points(row)])
         first = seen.first(key, where)
         if first is not None:
@@ -127,6 +129,25 @@ class Finished:
                 f"it is of run {run!r}, but {self._run[1]} of run {self._run[0]!r}; score runs one"
                 " by one",
             )
+
+
+def template_named(task: str, named: str, given: str) -> Template:
+    """Return the template that a row names: of the package, or the path that the user gave.
+
+    Args:
+        task: Name of the task.
+        named: What the row says.
+        given: What the user gave, a style or a path.
+
+    Raises:
+        ConfigError: For any other path, which is not looked at; for an unknown style.
+    """
+    if is_path(named) and named != given:
+        raise ConfigError(
+            f"its prompt is the path {named[:120]!r}, which a file may not choose; give it as"
+            " --prompt"
+        )
+    return load_template(task, named)
 
 
 def read_predictions(path: Path) -> Iterator[PredictionRow]:
@@ -200,9 +221,9 @@ def _parsed(line: str, where: str, last: bool) -> Mapping[str, Any]:
     return raw
 
 
-def _of_ours(raw: Mapping[str, Any], where: str) -> PredictionRow:
+def _of_ours(raw: Mapping[str, Any], where: str, prompt: str) -> PredictionRow:
     task = raw["task"]
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise RecordError("unknown task", where, f"its task is {task!r}, of another version?")
     names, kind, target = TASKS[task].values, TASKS[task].kind, raw["target"]
     truth = values_of(target, task)
@@ -217,6 +238,9 @@ def _of_ours(raw: Mapping[str, Any], where: str) -> PredictionRow:
         raise RecordError("bad target", where, f"its target is {target!r}, expected {expected}")
     for key in ("dataset", "image"):
         _check_name(raw.get(key, ""), key, where)
+    for key in ("depth_kind", "run", "unit"):
+        if raw.get(key) is not None:
+            _check_name(raw[key], key, where)
     factor = raw.get("distance_over_z")
     if factor is not None and (not _is_finite(factor) or factor < 1 - 1e-9):
         raise RecordError("malformed row", where, f"its distance_over_z is {factor!r}")
@@ -224,14 +248,15 @@ def _of_ours(raw: Mapping[str, Any], where: str) -> PredictionRow:
         raise RecordError("malformed row", where, f"its text is {raw['text']!r}")
     row = cast(PredictionRow, dict(raw))
     try:
-        answer = read_answer(raw["text"], load_template(task, str(raw.get("prompt"))))
-    except ConfigError as error:  # a template of one's own that is elsewhere
+        template = template_named(task, str(raw.get("prompt")), prompt)
+    except ConfigError as error:  # a template of one's own
         if "value" not in raw:
             raise RecordError("no template", where, str(error)) from error
         value = raw["value"]
         if value is not None and not _are_numbers(values_of(value, task), names):
             raise RecordError("malformed row", where, f"its value is {value!r}") from error
         return row
+    answer = read_answer(raw["text"], template)
     row["value"] = None if answer.values is None else cell_of(answer.values)
     row["reason"] = answer.reason
     return row

@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 
 from ..language.reading import read_answer
 from ..language.templates import load_template
+from ..records.atomic import whole_file
 from ..sampling.sample import Question
 from ..tasks import TASKS
 
@@ -97,8 +98,6 @@ def values_of(cell: Cell, task: str) -> Mapping[str, float]:
 
 def write_jsonl_atomically(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON lines, whole or not at all."""
-    partial = path.with_suffix(".part")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    partial.replace(path)

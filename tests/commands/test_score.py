@@ -87,6 +87,9 @@ def test_the_table_says_how_many_rows_it_is_of(score):
         (row(4, 2.0, "2", distance_over_z="1.1"), "its distance_over_z is '1.1'"),
         (row(4, 2.0, "2", distance_over_z=0.5), "its distance_over_z is 0.5"),
         (row(4, 2.0, "2", prompt="/no/", value="x"), "its value is 'x'"),
+        (row(4, 2.0, "2", task=["depth"]), "its task is ['depth'], of another version?"),
+        (row(4, 2.0, "2", depth_kind=["z"]), "its depth_kind is ['z'], expected a text"),
+        (row(4, 2.0, "2", unit={}), "its unit is {}, expected a text"),
         (GOOD[1], "p0.jsonl:5: the same question is answered at p0.jsonl:2"),
     ],
 )

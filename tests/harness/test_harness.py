@@ -173,7 +173,7 @@ def test_own_templates_travel_with_the_folder(records, tmp_path):
     assert user["content"][1]["text"].startswith("Wie weit ist")
     row = functions.process_results(doc, ["2.5 m"])["prediction"]
     assert row["value"] == 2.5
-    assert load_template("depth", row["prompt"]).unit == "m"  # as `depthlm score` will look for it
+    assert load_template("depth", row["prompt"]).unit == "m"  # for `depthlm score --prompt`
     said = (moved / "depthlm_records.yaml").read_text()
     assert str(tmp_path) not in said + json.dumps(doc)
 

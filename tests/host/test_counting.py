@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from types import MethodType, SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from PIL import Image
 from support.families import BASE_VLMS, BaseVLM
 
 from depthlm_plugin import Camera, View
-from depthlm_plugin.errors import HostError, RecordError
-from depthlm_plugin.host.open_views import views_as
+from depthlm_plugin.errors import DepthLMError, HostError, RecordError
+from depthlm_plugin.host.open_views import regularize_images_with, views_as
 from depthlm_plugin.host.processors.qwen_patches import Qwen2VLImageProcessor
 from depthlm_plugin.host.processors.registry import grid_of, quicken
 from depthlm_plugin.host.tokens import ShortRuns, SizedProcessor, TokenCheck, expanded
-from depthlm_plugin.views.view import window_size
+from depthlm_plugin.views.view import FORMAT, window_size
 
 
 def _features(self: Any, *sizes: int) -> int:
@@ -83,6 +84,52 @@ def test_counts_from_sizes_are_those_from_pixels(vlm: BaseVLM, tmp_path: Path) -
             assert expanded(vlm.plugin, uri, sized) == with_pixels
             assert expanded(vlm.plugin, uri, sized) == with_pixels  # remembered
     assert len(with_pixels) > 0 or "paligemma" in vlm.templates  # which puts ids before text
+
+
+def _malformed(**fields: str) -> str:
+    good = {"image": "a.png", "source": "500,500,9,9,20,12", "focal": "500", "window": "0,0,20,12"}
+    return f"depthlm://{FORMAT}?{urlencode(good | fields)}"
+
+
+MALFORMED = {
+    "large": _malformed(window="0,0,28000,28000"),
+    "one long side": _malformed(window=f"0,0,{2**27},1"),
+    "no pixel": _malformed(window="0,0,0,0"),
+    "negative": _malformed(window="0,0,-20,-12"),
+    "no number": _malformed(window="0,0,x,12"),
+    "digits": _malformed(window="0,0," + "9" * 5000 + ",1"),
+    "three numbers": _malformed(window="0,0,20"),
+    "large focal length": _malformed(focal="1e300"),
+    "larger focal length": _malformed(focal="1e308"),
+    "infinite": _malformed(focal="inf"),
+    "NaN": _malformed(focal="nan"),
+    "no source": _malformed(source=""),
+    "source of zeros": _malformed(source="0,0,0,0,0,0"),
+    "large source": _malformed(source="1e300,1e300,9,9,20,12"),
+    "tiny source": _malformed(source="1e-300,1e-300,9,9,20,12"),
+    "NUL": _malformed(image="a\0.png"),
+    "not there": _malformed(image="\udcff.png".encode("utf-8", "replace").decode()),
+    "surrogate": "depthlm://" + FORMAT + "?image=\udcff&source=500,500,9,9,20,12&focal=500"
+    "&window=0,0,20,12",
+    "mark outside": _malformed(marks="arrow,9,900,900"),
+    "mark of another form": _malformed(marks="arrow,x"),
+    "unknown mark": _malformed(marks="arow,9,10,6"),
+    "no query": f"depthlm://{FORMAT}",
+    "another version": "depthlm://v0?image=a.png",
+    "nothing": "depthlm://",
+    "a URL": "depthlm://evil.example/x.png",
+}
+
+
+@pytest.mark.parametrize("uri", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("what", ["pictures", "tensors"])
+def test_malformed_views_are_refused_at_once(uri: str, what: str) -> None:
+    @regularize_images_with
+    def regularized(self: Any, images: list[Any], **kwargs: Any) -> Any:
+        return {"images": images}
+
+    with views_as(what), pytest.raises(DepthLMError):
+        regularized(None, [uri])
 
 
 @pytest.mark.parametrize("name", ["qwen", "pixtral"])

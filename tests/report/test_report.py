@@ -210,6 +210,14 @@ def test_answers_far_from_the_truth_are_counted_beside_the_plot(report, write):
     assert "triangles at its edge; 1 could not be read. The band is delta1." in page.text
 
 
+@pytest.mark.parametrize("targets", [[1e308], [5e-324], [5e-324, 1e308], [2.0, 1e308], [1e-9]])
+def test_targets_that_no_scene_has_are_shown_all_the_same(report, write, targets):
+    rows = [row(n, targets[n % len(targets)], "2.5") for n in range(12)]
+    status, page, said, _ = report(write(rows))
+    assert (status, said["pictures_not_shown"]) == (0, 0)
+    assert page.tags["img"] > 5
+
+
 def test_published_rows_are_the_published_ones(report, write):
     rows = [one for name in SETS for one in noisy(8, name)]
     _, page, _, _ = report(write(rows, results=bench(dict.fromkeys(SETS, 8))))
@@ -494,10 +502,10 @@ def test_runs_that_are_none(report, write, tmp_path):
 def test_questions_say_what_is_known():
     config = DepthLMConfig(marker="cross", marker_color="blue")
     asked = "How far is the point at the tip of the blue cross from the camera"
-    assert question_of("depth", "plain", config).startswith(asked)
-    assert "{point}" in question_of("depth", "plain", None)
-    assert "{point}" in question_of("depth", "plain", DepthLMConfig(reference="text"))
-    assert question_of("depth", "no/such.yaml", config) == (
+    assert question_of("depth", "plain", config, "official").startswith(asked)
+    assert "{point}" in question_of("depth", "plain", None, "official")
+    assert "{point}" in question_of("depth", "plain", DepthLMConfig(reference="text"), "plain")
+    assert question_of("depth", "no/such.yaml", config, "no/such.yaml") == (
         "depth, template no/such.yaml (which is elsewhere)"
     )
 

@@ -13,7 +13,7 @@ from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...views.decode import image_size
-from ..formats.files import read_depth_png
+from ..formats.files import inside, read_depth_png
 from ..formats.folder_camera import check_scale, find_camera, given_camera, read_pose
 from ..formats.pairing import find_pattern, pairs
 from ..frames import Frame, Item, same_field
@@ -136,14 +136,14 @@ class RgbdFolder(Reader):
         where = f"folder {item.frame_id}"
         if partner is None:
             raise RecordError("missing depth", where, f"{picture} has no depth image of its name")
-        path = self.root / picture
+        path = inside(self.root, self.root / picture, where)
         scene_folder = Path(picture).parent.parent
         size_wh = image_size(str(path), where)
         camera, assumed = find_camera(
             self.root, scene_folder, stars, self.intrinsics, self.fov, path, size_wh, where
         )
         check_scale(self.root, stars, self.intrinsics, self.depth_scale, where)
-        raw = read_depth_png(self.root / partner, where)
+        raw = read_depth_png(inside(self.root, self.root / partner, where), where)
         good = raw > 0
         if self.invalid is not None:
             good &= raw != self.invalid

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import RecordError
 from ...geometry.camera import Camera
-from ..formats.files import read_depth_png, read_mask, read_numbers
+from ..formats.files import inside, read_depth_png, read_mask, read_numbers
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -67,16 +67,21 @@ class Ibims1(Reader):
         """Return a picture with its depth map, both masks applied."""
         base, name = self._base(), item.frame_id
         where = f"ibims1 {name}"
-        raw = read_depth_png(base / "depth" / f"{name}.png", where)
-        fx, fy, cx, cy = read_numbers(base / "calib" / f"{name}.txt", 4, where, "fx,fy,cx,cy")
+        picture, depth, invalid, transparent = (
+            inside(self.root, base / folder / f"{name}.png", where)
+            for folder in ("rgb", "depth", "mask_invalid", "mask_transp")
+        )
+        calib = inside(self.root, base / "calib" / f"{name}.txt", where)
+        raw = read_depth_png(depth, where)
+        fx, fy, cx, cy = read_numbers(calib, 4, where, "fx,fy,cx,cy")
         height, width = raw.shape
         good = raw > 0
-        for folder in ("mask_invalid", "mask_transp"):
-            mask = read_mask(base / folder / f"{name}.png", raw.shape, where)
-            _check_mask(good, mask, folder, where)
+        for path in (invalid, transparent):
+            mask = read_mask(path, raw.shape, where)
+            _check_mask(good, mask, path.parent.name, where)
             good &= mask
         return Frame(
-            base / "rgb" / f"{name}.png",
+            picture,
             Camera.from_intrinsics([fx, fy, cx, cy, width, height]),
             "z",
             depth_m=np.where(good, raw * _METRES, np.nan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,31 @@ from PIL import Image, UnidentifiedImageError
 from ...errors import RecordError
 
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")  # what 16-bit greyscale is called in Pillow
+
+
+def inside(root: Path, path: Path, where: str) -> Path:
+    """Return a path that stays below a folder when all links and `..` in it are followed.
+
+    Args:
+        root: The folder, `--root`.
+        path: The path, which may be of a list or a link in the dataset.
+        where: What to name in errors.
+
+    Raises:
+        RecordError: `file outside its root`.
+    """
+    try:
+        base, place = os.path.realpath(root), os.path.realpath(path)
+        if os.path.commonpath([base, place]) == base:
+            return path
+    except ValueError:  # a null character
+        pass
+    raise RecordError(
+        "file outside its root",
+        where,
+        f"{str(path)!r} leads out of --root; copy there what it names, or give the folder that"
+        " holds both",
+    )
 
 
 def read_depth_png(path: Path, where: str) -> NDArray[np.uint16]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from ...errors import ConfigError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
+from .files import inside
 from .pairing import fill
 
 _NAMES = ("intrinsics.json", "K.txt")
@@ -54,7 +56,7 @@ def find_camera(
     places = [root / folder / name for name in _NAMES for folder in (scene_folder, ".")]
     for place in places:
         if place.is_file():
-            return _read(place, size_wh, where), False
+            return _read(inside(root, place, where), size_wh, where), False
     raise _no_intrinsics(places, where)
 
 
@@ -75,10 +77,17 @@ def given_camera(
     """
     if intrinsics.count(",") == 3:
         return camera_of(_plain(intrinsics.split(","), where), size_wh, intrinsics, where)
-    path = root / fill(intrinsics, stars)
+    path = _given(root, intrinsics, stars, where)
     if not path.is_file():
         raise _no_intrinsics([path], where)
     return _read(path, size_wh, where)
+
+
+def _given(root: Path, pattern: str, stars: tuple[str, ...], where: str) -> Path:
+    """Return the file of a pattern, which no link in the dataset leads out of the root."""
+    path = root / fill(pattern, stars)
+    chosen = os.path.isabs(pattern) or ".." in pattern.split("/")  # by the user, wherever it is
+    return path if chosen else inside(root, path, where)
 
 
 def _no_intrinsics(places: list[Path], where: str) -> RecordError:
@@ -227,7 +236,7 @@ def check_scale(
     """
     if intrinsics is None or not intrinsics.endswith(".json"):
         return
-    path = root / fill(intrinsics, stars)
+    path = _given(root, intrinsics, stars, where)
     stated = _stated_scale(path)
     if stated is not None and not math.isclose(stated, scale, rel_tol=1e-6):
         raise RecordError(
@@ -261,7 +270,7 @@ def read_pose(root: Path, stars: tuple[str, ...], pattern: str | None, where: st
     """
     if pattern is None:
         return None
-    path = root / fill(pattern, stars)
+    path = _given(root, pattern, stars, where)
     try:
         if "*" in pattern.rpartition("/")[2]:
             pose: Floats = np.loadtxt(path).reshape(4, 4)

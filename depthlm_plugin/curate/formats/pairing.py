@@ -38,13 +38,22 @@ def matches(root: Path, pattern: str) -> dict[tuple[str, ...], str]:
     A pattern without a suffix means pictures (`.png`, `.jpg`, `.jpeg`).
 
     Raises:
+        ConfigError: For a pattern that is not below the root, or that cannot be.
         DepthLMError: For two files with the same text in place of the stars.
     """
+    try:
+        found = sorted(root.glob(pattern))
+    except (ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            f"the pattern {pattern!r} matches no names below --root: {error}"
+        ) from error
+    if ".." in pattern.split("/"):
+        raise ConfigError(f"the pattern {pattern!r} goes up; give one of names below --root")
     regex = "([^/]+)".join(map(re.escape, pattern.split("*")))
     if pattern.endswith("*"):
         regex += _SUFFIXES
     files: dict[tuple[str, ...], str] = {}
-    for path in sorted(root.glob(pattern)):
+    for path in found:
         relative = path.relative_to(root).as_posix()
         match = re.fullmatch(regex, relative)
         if match is None or not path.is_file():

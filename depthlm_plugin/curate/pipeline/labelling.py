@@ -15,6 +15,7 @@ from PIL import Image
 from ...errors import GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
 from ...views.decode import FORMATS, check_size, decode_rgb, load_rgb
+from ..formats.files import inside
 from ..frames import Frame, Item
 from ..reading import Reader
 from .chunks import write_whole
@@ -67,13 +68,26 @@ class Job:
             except RecordError as error:
                 counts.left_out[error.reason] += 1
                 if len(counts.messages) < SHOWN:
-                    # The card is the same on every machine.
-                    counts.messages.append(str(error).replace(str(self.reader.root), "ROOT"))
+                    counts.messages.append(self._without_root(error))
         return counts, records
+
+    def _without_root(self, error: RecordError) -> str:
+        """Return an error with ROOT for the root where a path begins with it.
+
+        So the card is the same on every machine.
+        """
+        root = str(self.reader.root)
+        # A relative root alone may be any word.
+        end = r"(?![\w-]|\.\w)" if self.reader.root.is_absolute() else "(?=/)"
+        said = re.sub(rf"(?<![\w./-]){re.escape(root)}{end}", "ROOT", error.message)
+        return f"{error.where}: {said}"
 
     def _load(self, item: Item, where: str) -> Frame:
         try:
-            return self.reader.load(item)
+            frame = self.reader.load(item)
+            if isinstance(frame.image, Path):
+                inside(self.reader.root, frame.image, where)
+            return frame
         except GeometryError as error:
             raise RecordError("bad geometry", where, str(error)) from error
         except OSError as error:

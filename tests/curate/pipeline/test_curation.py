@@ -156,7 +156,7 @@ def test_killed_while_workers_run(room, tmp_path, capsys):
     for folder in ("rgb", "depth"):
         (many / folder).mkdir(parents=True)
         for number in range(400):
-            (many / folder / f"{number:04d}.png").symlink_to(root / folder / "0001.png")
+            (many / folder / f"{number:04d}.png").hardlink_to(root / folder / "0001.png")
     shutil.copy(root / "intrinsics.json", many)
     command = [sys.executable, "-m", "depthlm_plugin.cli", "curate", "folder", "--root", str(many)]
     command += [*FOLDER, "--workers", "2", "--out"]
