@@ -58,8 +58,9 @@ LIKE_A_UNIT = re.compile(r"met(?:er|re|ro)|second", re.IGNORECASE)
 ANOTHER_METRE = re.compile(
     r"(?:[cz]ent|[kq]u?il|mill?|de[ckz]|he[ck]t|mi[ck]r|nan)[a-z]{0,2}met", re.IGNORECASE
 )
-# c.m. and c m, with which a number is of no unit that is known.
-SPACED_METRE = re.compile(r"\b[cdhkmnu](?:\. ?| )m\b", re.IGNORECASE)
+# c.m., c m and c_m, with which a number is of no unit that is known.
+SPACED_METRE = re.compile(r"(?<![^\W_])[cdhkmnu](?:\. ?| |_)m(?![^\W_])", re.IGNORECASE)
+MARKS = "%\u2030\u20ac\u00a3\u00b0"  # of units, wherever they stand
 
 # How a template may call its unit in another language.
 TRANSLATIONS = {
@@ -97,7 +98,7 @@ PLAIN = (
 )
 LEADING = (  # further words in front of a number
     "a almost an answer boxed calculated camera computed d depth dist distance equal equaling"
-    " equals final gives giving guess has have in its length measure measured measures measuring"
+    " equals final gives giving guess has have its length measure measured measures measuring"
     " must number obtain of output point predict predicted prediction r range reads response"
     " result results said say sim some speed take takes taking the think time value velocity"
     " yield yields z"

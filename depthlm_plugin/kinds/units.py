@@ -26,7 +26,7 @@ _MINUS = set("-\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d")
 _RUNS_ON = re.compile(r" ?[:/*^\u00d7\u00f7] ?[-+]?[0-9]|[\w^]")  # what makes a number unclear
 _QUOTES = ("'\u2018\u2019\u2032`", '"\u201c\u201d\u2033`')
 _FREE = re.compile(r"[^\w.,]?")  # what may stand before a sign, or a point that begins a number
-_TAG = re.compile(r"</?([a-z]\w*)[^<>]{0,80}>|</\w*\Z", re.IGNORECASE)
+_TAG = re.compile(r"</?([a-z]\w*)(?: [^<>]{0,80})?+ ?/?>|</\w*\Z", re.IGNORECASE)
 _HTML = {"b", "i", "u", "em", "strong", "p", "br", "span", "div", "td", "li", "code", "think"}
 _LATEX = re.compile(
     r"\\(?:(?:text|math)(?:rm|bf|it|sf)?|boxed|rm|bf|quad|displaystyle|left|right)\b|"
@@ -35,8 +35,8 @@ _LATEX = re.compile(
 _LABEL = re.compile(rf"([^\W_]++){_PER}[\W_]*+\Z", re.IGNORECASE)  # before a number
 _LABEL_LENGTH = 50
 _WORDS = re.compile(_WORD)
-_NEXT = re.compile(rf"[^\w.,;:!?]*+({_WORD})")  # behind a number
-_LAST = re.compile(rf"\W*+({_WORD})\W*+\Z")
+_NEXT = re.compile(rf"[^\w.,;:!?]*+({_WORD}){_PER}([\w^]*)", re.IGNORECASE)  # behind a number
+_LAST = re.compile(rf"\W*+({_WORD}){_PER}([\w^]*)\W*+\Z", re.IGNORECASE)
 _FACTOR = re.compile(rf"[ \u00b7\u22c5*.-]{{1,2}}({_WORD})")  # behind a unit: m s, m squared
 _AHEAD = re.compile(rf" ?-? ?[(\[]?{_UNIT.pattern}", re.IGNORECASE)  # behind a template's value
 _NUMBERED = re.compile(" ?[/*^\u00d7\u00f7] ?[0-9]")  # about1/2
@@ -227,7 +227,8 @@ def _check_claims(text: str, words: list[str], *, bounds: bool) -> None:
 def _check_bare(text: str, words: list[str], unit_name: str, found: list[Quantity]) -> None:
     """Refuse a text with bare numbers that may be of another unit, by its words."""
     if (
-        any("met" in word and rules.ANOTHER_METRE.search(word) for word in words)
+        any(mark in text for mark in rules.MARKS if mark != unit_name)
+        or any("met" in word and rules.ANOTHER_METRE.search(word) for word in words)
         or ("m" in words and rules.SPACED_METRE.search(text))
         or (not text.isascii() and not all(w.isascii() or w == unit_name.lower() for w in words))
     ):
@@ -238,36 +239,33 @@ def _check_bare(text: str, words: list[str], unit_name: str, found: list[Quantit
             if not _is_plain_before(text, start, unit_name):
                 raise Refused("other unit")
             behind = _NEXT.match(text, end) or _LAST.match(text, end)
-            if behind and not _is_plain(behind[1], unit_name):
+            if behind and (behind[3] or not _is_plain(behind[1], behind[2], unit_name)):
                 raise Refused("other unit")
 
 
-def _is_plain(word: str, unit_name: str) -> bool:
+def _is_plain(word: str, per: str | None, unit_name: str) -> bool:
     """Return whether a word by itself says of a number nothing but the unit asked for."""
-    return (
-        word.lower() in _PLAIN_WORDS
-        or word == unit_name
-        or find_unit(word) == asked_unit(unit_name)
-    )
+    asked = asked_unit(unit_name)
+    if per:
+        return find_unit(word, per) == asked
+    return word.lower() in _PLAIN_WORDS or word == unit_name or find_unit(word) == asked
 
 
 def _is_plain_before(text: str, start: int, unit_name: str) -> bool:
     """Return the same of what stands before a number."""
     before = text[max(0, start - _LABEL_LENGTH) : start]
     last = before[before.rfind(" ", 0, -1) + 1 :].strip(" :=").lower()
-    if last != "in" and (last in _PLAIN_WORDS or last in _LEADING):
+    if last in _PLAIN_WORDS or last in _LEADING:
         return True
     label = _LABEL.search(before)
     if label is None or label[1].isdigit():
         return True
     word, per = label.groups()
     asked, lower = asked_unit(unit_name), word.lower()
-    if per:
-        return find_unit(word, per) == asked
-    if lower == "in":
-        return ":" not in label[0] and "=" not in label[0] and ")" not in label[0]
-    if _is_plain(word, unit_name) or lower in _LEADING:
+    if _is_plain(word, per, unit_name) or lower in _LEADING:
         return True
+    if per or lower == "in":
+        return not per and asked.kind != "length"
     if lower == "min" and asked.kind == "time":
         return True
     if find_unit(word) is not None and lower not in rules.ALSO_WORDS:

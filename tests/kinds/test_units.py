@@ -14,10 +14,10 @@ LENGTHS_M = {
     "millimeters": 0.001, "kilometers": 1000, "in": 0.0254, "inch": 0.0254, "inches": 0.0254,
     "ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "yd": 0.9144, "yards": 0.9144, "mile": 1609.344,
     "miles": 1609.344, "mi": 1609.344, "fathoms": 1.8288, "furlong": 201.168,
-    "\u339d": 0.01, "\u339c": 0.001, "\u339e": 1000, "\uff43\uff4d": 0.01,
+    "\u339d": 0.01, "\u339c": 0.001, "\u339e": 1000, "\uff43\uff4d": 0.01, "Kilometer": 1000,
 }  # fmt: skip
 OTHERS = (
-    "Zentimeter Millimeter Kilometer Zoll Fuss Fu\xdf Meile Meilen Ellen Schritte centimetros"
+    "Zentimeter Zoll Fuss Fu\xdf Meile Meilen Ellen Schritte centimetros"
     " kil\xf3metros pulgadas pies millas pasos centim\xe8tres kilom\xe8tres pouces pieds coudes"
     " centimetri chilometri pollici piedi miglia cent\xedmetros polegadas p\xe9s \u0441\u043c"
     " \u043c\u043c \u043a\u043c \u0441\u0430\u043d\u0442\u0438\u043c\u0435\u0442\u0440\u044b"
