@@ -3,9 +3,10 @@
 A number is read in the unit asked for when one of these holds, and refused otherwise:
 
 1. A unit of `UNITS` that measures the same stands right behind it: it is converted.
-2. It is bare, and all words of its text are written in ASCII. The word before it is of `PLAIN` or
-   `LEADING`, follows one of `ARTICLES`, or is the unit asked for; the word behind it is of `PLAIN`.
-   No other unit that measures the same is named in the text.
+2. It is bare, and all words of its text are written in ASCII. The word before it, and that before
+   one of `LINKS`, is of `PLAIN` or `LEADING`, a noun with one of `ARTICLES` or the unit asked for;
+   the word behind it is of `PLAIN`, or behind a comma of `LEADING`. No other unit that measures the
+   same is named in the text.
 
 No text of which `BOUND_SIGN`, `CLAIMS` or `CLAUSES` hold is read. Units of other languages are not
 converted: that a number is of metres has to be known, that it is of something else has not.
@@ -93,16 +94,18 @@ PLAIN = (
     " circa could definitely distant done down due estimate estimated estimation exactly far for"
     " forward from given hence here however i if is it just likely may maybe might my nearly no"
     " now off ok on only or out overall perhaps possibly precisely probably roughly rounded says"
-    " should since so sure thanks that then there therefore they this thus to total towards up"
-    " using via was we were when where which while will with would yes you"
+    " should since slightly so sure thanks that then there therefore they this thus to total"
+    " towards up using via was we were when where which while will with would yes you"
 )
 LEADING = (  # further words in front of a number
     "a almost an answer boxed calculated camera computed d depth dist distance equal equaling"
     " equals final gives giving guess has have its length measure measured measures measuring"
     " must number obtain of output point predict predicted prediction r range reads response"
-    " result results said say sim some speed take takes taking the think time value velocity"
-    " yield yields z"
+    " result results said say sim some speed take takes taking the think time unit units value"
+    " velocity yield yields z"
 )
+# Between a unit and a number: distance in feet is 7.7, a foot of 7.7.
+LINKS = "is are was of equals about"
 ARTICLES = "a an the this that my your its"
 
 _BOUNDS = "<>\u2264\u2265\u2266\u2267\u2a7d\u2a7e\u2272\u2273"

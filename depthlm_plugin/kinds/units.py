@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from . import rules
 
@@ -35,8 +36,11 @@ _LATEX = re.compile(
 _LABEL = re.compile(rf"([^\W_]++){_PER}[\W_]*+\Z", re.IGNORECASE)  # before a number
 _LABEL_LENGTH = 50
 _WORDS = re.compile(_WORD)
-_NEXT = re.compile(rf"[^\w.,;:!?]*+({_WORD}){_PER}([\w^]*)", re.IGNORECASE)  # behind a number
-_LAST = re.compile(rf"\W*+({_WORD}){_PER}([\w^]*)\W*+\Z", re.IGNORECASE)
+_NEXT = re.compile(  # behind a number
+    rf"[^\w.,;:!?]*+([,;:]?)[^\w.!?]*+(?:or so )?({_WORD}){_PER}([\w^]*)", re.IGNORECASE
+)
+_LAST = re.compile(rf"(\W*+)({_WORD}){_PER}([\w^]*)\W*+\Z", re.IGNORECASE)
+_NOUN = re.compile(r"[()\[\]:=,.;|]|\b(?:in|of)\b", re.IGNORECASE)  # ends before an article's
 _FACTOR = re.compile(rf"[ \u00b7\u22c5*.-]{{1,2}}({_WORD})")  # behind a unit: m s, m squared
 _AHEAD = re.compile(rf" ?-? ?[(\[]?{_UNIT.pattern}", re.IGNORECASE)  # behind a template's value
 _NUMBERED = re.compile(" ?[/*^\u00d7\u00f7] ?[0-9]")  # about1/2
@@ -49,8 +53,8 @@ _CLAIMS, _CLAUSES = (
     for claims in (rules.CLAIMS, rules.CLAUSES)
 )
 _CLAIM_WORDS = frozenset().union(*(words for _, words, _ in (*_CLAIMS, *_CLAUSES)))
-_PLAIN_WORDS, _LEADING, _ARTICLES = (
-    frozenset(words.split()) for words in (rules.PLAIN, rules.LEADING, rules.ARTICLES)
+_PLAIN_WORDS, _LEADING, _LINKS, _ARTICLES = (
+    frozenset(words.split()) for words in (rules.PLAIN, rules.LEADING, rules.LINKS, rules.ARTICLES)
 )
 _AND = re.compile(r"\.? ?(?:and )?", re.IGNORECASE)  # within 5 ft. and 10 in
 
@@ -233,13 +237,16 @@ def _check_bare(text: str, words: list[str], unit_name: str, found: list[Quantit
         or (not text.isascii() and not all(w.isascii() or w == unit_name.lower() for w in words))
     ):
         raise Refused("other unit")
+    for name, word in pairwise(words):
+        if name in {"unit", "units"} and not _is_plain(word, None, unit_name):
+            raise Refused("other unit")
     for quantity in found:
         if quantity.unit is None:
             start, end = quantity.span
             if not _is_plain_before(text, start, unit_name):
                 raise Refused("other unit")
             behind = _NEXT.match(text, end) or _LAST.match(text, end)
-            if behind and (behind[3] or not _is_plain(behind[1], behind[2], unit_name)):
+            if behind and not _is_plain_behind(*behind.groups(), unit_name):
                 raise Refused("other unit")
 
 
@@ -251,11 +258,19 @@ def _is_plain(word: str, per: str | None, unit_name: str) -> bool:
     return word.lower() in _PLAIN_WORDS or word == unit_name or find_unit(word) == asked
 
 
+def _is_plain_behind(gap: str, word: str, per: str | None, exponent: str, unit_name: str) -> bool:
+    """Return the same of what stands behind a number."""
+    apart = gap[:1] in {",", ";", ":"} and word.lower() in _LEADING
+    return not exponent and (apart or _is_plain(word, per, unit_name))
+
+
 def _is_plain_before(text: str, start: int, unit_name: str) -> bool:
     """Return the same of what stands before a number."""
     before = text[max(0, start - _LABEL_LENGTH) : start]
     last = before[before.rfind(" ", 0, -1) + 1 :].strip(" :=").lower()
-    if last in _PLAIN_WORDS or last in _LEADING:
+    if last in _LINKS:
+        before = before.rstrip(" :=")[: -len(last)]
+    elif last in _PLAIN_WORDS or last in _LEADING:
         return True
     label = _LABEL.search(before)
     if label is None or label[1].isdigit():
@@ -268,10 +283,15 @@ def _is_plain_before(text: str, start: int, unit_name: str) -> bool:
         return not per and asked.kind != "length"
     if lower == "min" and asked.kind == "time":
         return True
-    if find_unit(word) is not None and lower not in rules.ALSO_WORDS:
-        return False
-    words = before[: label.start()].split()
-    return bool(words) and words[-1].lower() in _ARTICLES
+    words = _NOUN.split(before[: label.start()])[-1].lower().split()
+    if lower in rules.ALSO_WORDS:
+        return not _ARTICLES.isdisjoint(words[-1:])
+    after = next((i for i, w in enumerate(reversed(words)) if w in _ARTICLES), None)
+    return (
+        find_unit(word) is None
+        and after is not None
+        and _LEADING.isdisjoint(words[len(words) - after :])
+    )
 
 
 def _parts(text: str, unit_name: str) -> Iterator[Quantity]:
