@@ -45,13 +45,18 @@ UNITS = (  # what is measured; metres, seconds, metres a second or degrees of on
     ("", 1, "kg g gram grams kilogram kilograms lb lbs pound pounds px pixel pixels % percent"),
     ("", 1, "\u2030 \u20ac \u00a3 hz fps celsius fahrenheit kelvin nm um us ns micron microns"),
     ("", 1, "week weeks month months year years nautical nmi light square cubic sq squared cubed"),
+    (
+        "",
+        1,
+        "kare morskie quadrati cuadrados quadrados carr\u00e9s kwadratowe cubes pro por par al",
+    ),
 )
 # Capitals do not matter (KM, Cm, M), but in these: mega is not milli.
 NOT_FOLDED = {"Mm", "Ms"}
 # Of those units, the ones that also are ordinary words: away from a number they say nothing of it.
 ALSO_WORDS = {
     "in", "ins", "foot", "yard", "mile", "mi", "kn", "kt", "hm", "dam",
-    "day", "h", "hour", "min", "minute", "second", "ms",
+    "day", "pixel", "h", "hour", "min", "minute", "second", "ms",
 }  # fmt: skip
 # Zentimeter, centimetros, microseconds: units all the same, if none of these.
 LIKE_A_UNIT = re.compile(r"met(?:er|re|ro)|second", re.IGNORECASE)

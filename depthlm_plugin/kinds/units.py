@@ -344,7 +344,8 @@ def _parts(text: str, unit_name: str) -> Iterator[Quantity]:
 def _has_factor(text: str, end: int, unit: Unit) -> bool:
     """Return whether a unit is part of a product: 2 m s, 2 metres squared."""
     match = _FACTOR.match(text, end)
-    other = find_unit(match[1]) if match and match[1].lower() not in rules.ALSO_WORDS else None
+    word = match[1].lower() if match else ""
+    other = None if word in rules.ALSO_WORDS else _UNITS.get(word)
     return other is not None and other.kind != unit.kind
 
 
