@@ -27,7 +27,7 @@ _MINUS = set("-\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d")
 _RUNS_ON = re.compile(r" ?[:/*^\u00d7\u00f7] ?[-+]?[0-9]|[\w^]")  # what makes a number unclear
 _QUOTES = ("'\u2018\u2019\u2032`", '"\u201c\u201d\u2033`')
 _FREE = re.compile(r"[^\w.,]?")  # what may stand before a sign, or a point that begins a number
-_TAG = re.compile(r"</?([a-z]\w*)(?: [^<>]{0,80})?+ ?/?>|</\w*\Z", re.IGNORECASE)
+_TAG = re.compile(r"</?([a-z]\w*)(?: [^<>=]{0,20}=[^<>]{0,80})?+ ?/?>|</\w*\Z", re.IGNORECASE)
 _HTML = {"b", "i", "u", "em", "strong", "p", "br", "span", "div", "td", "li", "code", "think"}
 _LATEX = re.compile(
     r"\\(?:(?:text|math)(?:rm|bf|it|sf)?|boxed|rm|bf|quad|displaystyle|left|right)\b|"
@@ -95,7 +95,8 @@ _OTHER = Unit("", 1)
 _LETTERS = {"So", "Lu", "Ll", "Lt", "Lm", "Lo"}
 _DIGIT = re.compile("[0-9]")
 # A unit that is known, for patterns: the groups are the unit, and what it is divided by.
-UNIT = rf"({'|'.join(sorted(map(re.escape, _UNITS), key=len, reverse=True))})(?![^\W_]){_PER}"
+_NAMES = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+UNIT = rf"(?=[^\s.,;)])({_NAMES})(?![^\W_]){_PER}"
 
 
 def find_unit(word: str, per: str | None = None) -> Unit | None:
@@ -246,7 +247,7 @@ def _check_bare(text: str, words: list[str], unit_name: str, found: list[Quantit
             if not _is_plain_before(text, start, unit_name):
                 raise Refused("other unit")
             behind = _NEXT.match(text, end) or _LAST.match(text, end)
-            if behind and not _is_plain_behind(*behind.groups(), unit_name):
+            if behind and not _is_plain_behind(behind, unit_name):
                 raise Refused("other unit")
 
 
@@ -258,8 +259,9 @@ def _is_plain(word: str, per: str | None, unit_name: str) -> bool:
     return word.lower() in _PLAIN_WORDS or word == unit_name or find_unit(word) == asked
 
 
-def _is_plain_behind(gap: str, word: str, per: str | None, exponent: str, unit_name: str) -> bool:
+def _is_plain_behind(behind: re.Match[str], unit_name: str) -> bool:
     """Return the same of what stands behind a number."""
+    gap, word, per, exponent = behind.groups()
     apart = gap[:1] in {",", ";", ":"} and word.lower() in _LEADING
     return not exponent and (apart or _is_plain(word, per, unit_name))
 
