@@ -113,7 +113,7 @@ LEADING = (  # further words in front of a number
 LINKS = "is are was of equals about"
 ARTICLES = "a an the this that my your its"
 
-_BOUNDS = "<>\u2264\u2265\u2266\u2267\u2a7d\u2a7e\u2272\u2273"
+_BOUNDS = "<>\uff1c\uff1e\u2264-\u2269\u226a\u226b\u226e-\u2273\u2a7d\u2a7e\u2a85\u2a86"
 # Signs of a bound: one of those, but no arrow; 2.35+; &gt; \geq.
 BOUND_SIGN = re.compile(
     rf"[{_BOUNDS}+&\\](?:(?<=[{_BOUNDS}])(?<![-=].)|(?<=\+)(?! ?\.?[0-9])|(?<=&)(?:[lg]t|[lg]e);"
@@ -135,7 +135,12 @@ CLAIMS = (
         "over under above below beyond within past until till",
         rf"\b(?:over|under|above|below|beyond|within|past|until|till){_ABOUT}",
     ),
-    ("only a bound", "max tops", r"\bmax\W{1,3}[0-9]|[0-9] ?[a-z]{0,10},? (?:max|tops)\b"),
+    (
+        "only a bound",
+        "max min tops",
+        r"\bmax\W{1,3}(?:about )?[0-9]|(?<![0-9] )\bmin[. ]{1,2}(?:about )?[0-9]"
+        r"|[0-9] ?[a-z]{0,10},? (?:max|tops)\b",
+    ),
 )
 CLAUSES = (
     (

@@ -273,6 +273,7 @@ REFUSED = {
             *("at least 2 m", "At most 2 m", "up to 5 m", "more than 2 m", "no less than 2 m"),
             *("2.35+", "2.35+ m", "2 m+", "2 m or more", "2 m and up", "2 m at least", "over 2 m"),
             *("just under about 3 m", "max. 5 m", "5 m max", "5 m maximum", "as far as 5 m"),
+            *("min. 2 m", "max about 3 m", "\uff1e2.35", "\u226b 2.35 m", "\u2a86 2.35"),
         ],
         "speed": ["at least 2 m/s"],
         "time": ["up to 5 s"],
