@@ -20,7 +20,8 @@ REASONS = (  # of answers of any kind; each kind has its own further ones
     "no number",
     "several numbers",  # a range, a choice of two, both points
     "unclear number",  # 1,234  1.2.3  1/2  2.35x  2 and a half  5 in front; digits beyond ASCII
-    "other unit",  # one that does not measure what was asked for
+    "only a bound",  # > 2.35  at least 2 m  up to 5 m  2.35+
+    "other unit",  # one that does not measure what was asked for, or that is not known
     "not finite",
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, did_you_mean
-from ..kinds.units import is_known
+from ..kinds.units import another_unit_ahead, means
 from ..resources import data_folder
 from ..tasks import TASKS, Task, Truth
 from ..tasks.written import DECIMALS
@@ -196,9 +196,15 @@ def _problems(template: Template, task: Task) -> Iterator[str]:
         digits = template.decimals.get(name, DECIMALS)
         if digits < fewest or (name in task.worked and digits != DECIMALS):
             yield f"decimals: {name} is written with {fewest}, found {digits}"
-    if template.unit != task.unit and (not task.unit or is_known(template.unit)):
+    if not means(template.unit, task.unit):
         # A word for the unit in another language is fine; another unit would be a wrong label.
         yield f"unit must be {task.unit!r}, which its values are in, found {template.unit!r}"
+    for text in (template.answer, template.reasoning or ""):
+        for name in task.values:
+            for following in text.split(f"{{{name}}}")[1:]:
+                unit = task.kind.units.get(name, task.unit)
+                if (found := another_unit_ahead(following, unit)) is not None:
+                    yield f"{{{name}}} is in {unit!r}, but {found!r} follows it"
     if template.parse == "answer_tag" and "<answer>" not in template.answer.lower():
         yield "parse is answer_tag, but answer has no <answer> ... </answer>"
     texts = (*template.questions, template.answer, template.reasoning, template.system)

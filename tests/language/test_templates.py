@@ -238,6 +238,14 @@ MALFORMED = {
     "reference shows nothing": ("unit: m", "point: {numbered: it}", r"\{number\} is missing"),
     "image": ("How", "<image> How", r"<image> is put where it belongs by itself"),
     "other unit": ("unit: m", "unit: cm", r"unit must be 'm', which its values are in, found 'cm'"),
+    "unit in another language": ("unit: m", "unit: Zentimeter", r"unit must be 'm'"),
+    "unit in Russian": ("unit: m", "unit: \u043a\u043c", r"unit must be 'm'"),
+    "unit in Chinese": ("unit: m", "unit: \u5398\u7c73", r"unit must be 'm'"),
+    "unit unknown": ("unit: m", "unit: paces", r"unit must be 'm'"),
+    "other unit behind": ("{value}", "{value} cm", r"\{value\} is in 'm', but 'cm' follows it"),
+    "other unit behind, long": ("{value}", "{value} Zentimeter", r"but 'Zentimeter' follows it"),
+    "other unit behind, Russian": ("{value}", "{value} \u043a\u043c.", r"but '\u043a\u043c' fo"),
+    "other unit behind, Chinese": ("{value}", "{value}\u5398\u7c73", r"but '\u5398\u7c73' follo"),
     "unit of something else": ("unit: m", "unit: s", r"unit must be 'm'"),
     "too few decimals": ("unit: m", "decimals: {value: 1}", r"value is written with 2, found 1"),
     "two values in a row": ("{value}", "{value}{value}", r"its answer cannot be read back"),
@@ -262,6 +270,27 @@ def test_malformed_templates_say_what_is_wrong(write, old, new, message):
 def test_all_that_is_wrong_is_said_at_once(write):
     with pytest.raises(ConfigError, match=r"unknown key 'units'.*; key 'answer' is missing.*'tag'"):
         load_template("depth", write("question: '{point}'\nunits: m\nparse: tag\n"))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "m",
+        "meters",
+        "\u7c73\u5de6\u53f3",
+        "\u043c\u0435\u0442\u0440\u043e\u0432",
+        "metros",
+        "in front",
+    ],
+)
+def test_metres_in_any_language_may_follow_a_value(write, word):
+    own = load_template("depth", write(GOOD.replace("{value}", f"{{value}} {word}")))
+    assert read_answer(own.tell(one_value(2.35)), own).values == {"value": 2.35}
+
+
+@pytest.mark.parametrize("unit", ["\u7c73", "\u043c", "Metri", "m\u00e8tres"])
+def test_the_unit_may_be_in_another_language(write, unit):
+    assert load_template("depth", write(GOOD.replace("unit: m", f"unit: {unit}"))).unit == unit
 
 
 def test_files_that_are_not_utf8(write):
