@@ -92,7 +92,7 @@ def test_a_terminal_is_not_shown_a_page_of_json(records):
             stdout=terminal,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, f"{out}: 1 of the records of {records}\n")

@@ -111,7 +111,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["processes", "ray"])
 def test_worker_processes_and_ray_tasks_run_the_file_too(raw, tmp_path, capsys, engine):
     root, _ = raw
     path = reader_file(tmp_path)

@@ -63,6 +63,7 @@ def test_readers_open_nothing_when_made(tmp_path):
         assert make_reader(dataset, tmp_path / "nowhere").root == tmp_path / "nowhere"
 
 
+@pytest.mark.slow  # writes every fixture again
 @pytest.mark.parametrize("dataset", NAMES)
 def test_frames_have_the_motion_that_is_declared(dataset, tmp_path):
     write, arguments = EVERY[dataset]

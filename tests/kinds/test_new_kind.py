@@ -94,16 +94,17 @@ def rows_of(style):
 def test_its_answers_are_scored_and_reported(style, tmp_path, capsys):
     path, report = tmp_path / "p.jsonl", tmp_path / "report.md"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows_of(style)))
-    assert main(["score", str(path), "--parts"]) == 0
+    own = ["--task", "bearing", "--prompt", style]  # rows do not name templates by path
+    assert main(["score", str(path), "--parts", *own]) == 0
     [_, line, *_] = capsys.readouterr().out.splitlines()
     assert line.split() == (
         ["bearing", "4", "within_10", "0.250", "0.000-1.000", "0.250", "error_deg_median", "13"]
     )
-    assert main(["report", str(path), "--out", str(report)]) == 0
+    assert main(["report", str(path), "--out", str(report), *own]) == 0
     assert "Errors are in deg." in report.read_text()
     bad = rows_of(style)[0] | {"target": 200.0}
     path.write_text(json.dumps(bad))
-    assert main(["score", str(path)]) == 1
+    assert main(["score", str(path), *own]) == 1
     assert "its target is 200.0, expected an angle from -180 to 180 deg" in capsys.readouterr().err
 
 
