@@ -13,7 +13,7 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `depthlm shard`."""
     parser.description = (
-        "Writes a folder of Parquet files with an index, whose single rows are quick to reach, and"
+        "Writes a folder of Arrow files with an index, whose single rows are quick to reach, and"
         " prints one JSON object: out, rows, shards, bytes, removed_unfinished. Records come back"
         " as they were."
     )

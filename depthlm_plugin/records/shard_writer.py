@@ -28,7 +28,7 @@ _OURS = re.compile(rf"\d{{5,}}\.(arrow|parquet)|{re.escape(INDEX)}|{re.escape(UN
 # Random access reads a batch for a row. tests/benchmarks/shard_formats.py, a million rows of 100
 # points, busy machine: 173 us a row with batches of 64, 354 with 1024; 718 with 64 and zstd, which
 # saves 19 % of the bytes. Lists in Parquet took 404 us or more, Lance 1095 us, and format 1, packed
-# bytes in Parquet, 1034 us for 8 % fewer bytes. Checksums came later: 50 000 rows, quiet machine,
+# bytes in Parquet, 1034 us for 8 % fewer bytes. Checksums came later: 50 000 rows, busy machine,
 # medians of 5: 93 us without and batches of 64, 116 with, 101 with batches of 32 and 90 with 16,
 # in order 37, 37, 39 and 43 us; batches of 32 take 1 % more bytes.
 ROWS_PER_BATCH = 32
