@@ -228,6 +228,7 @@ def mutations(data, count, seed):
         yield bytes(damaged)
 
 
+@pytest.mark.slow  # 100 files a format
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about damaged metadata
 @pytest.mark.parametrize("form", FORMATS)
 def test_damaged_files_are_decoded_or_refused(tmp_path, form):
