@@ -29,6 +29,7 @@ _QUOTES = ("'\u2018\u2019\u2032`", '"\u201c\u201d\u2033`')
 _FREE = re.compile(r"[^\w.,]?")  # what may stand before a sign, or a point that begins a number
 _TAG = re.compile(r"</?([a-z]\w*)(?: [^<>=]{0,20}=[^<>]{0,80})?+ ?/?>|</\w*\Z", re.IGNORECASE)
 _HTML = {"b", "i", "u", "em", "strong", "p", "br", "span", "div", "td", "li", "code", "think"}
+_SHORT_IS = re.compile(r"\b(it|that|here|there|what)['\u2019]s\b", re.IGNORECASE)
 _LATEX = re.compile(
     r"\\(?:(?:text|math)(?:rm|bf|it|sf)?|boxed|rm|bf|quad|displaystyle|left|right)\b|"
     r"\\[,;:!~ ()\[\]]"
@@ -179,6 +180,7 @@ def read_quantities(text: str, unit: str) -> list[Quantity]:
         text = "".join(map(_plain, text))
     if "<" in text or "\\" in text:
         text = _LATEX.sub(" ", _TAG.sub(_tag_name, text))
+    text = _SHORT_IS.sub(r"\1 is", text)  # no seconds
     found: list[Quantity] = []
     for quantity in _parts(text, unit):
         if found and _goes_on(text, found[-1], quantity):

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import RecordError
@@ -133,6 +134,11 @@ def load_pixels(
     pixels = _fast_pixels(source, path, where, exif_rotation, camera) if fast else None
     if pixels is None:
         pixels = np.array(decode_rgb(source, path, where, exif_rotation, camera))
+    return _eight_bit(pixels, path, where)
+
+
+def _eight_bit(pixels: NDArray[Any], path: str, where: str) -> Pixels:
+    """Return what a decoder gave, if that is 8-bit RGB (H, W, 3)."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise RecordError(
             "unreadable image",

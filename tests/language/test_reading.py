@@ -29,6 +29,8 @@ METRES = {
     "metres": ("about 2.35 Metres away", 2.35),
     "meters in tag": ("<answer>2.35 meters</answer>", 2.35),
     "a word that is no unit": ("2.35 away", 2.35),
+    "is, made short": ("It's 2.35", 2.35),
+    "is, made short by a curly mark": ("I think that\u2019s 2.35 m.", 2.35),
     "full stop": ("2.35.", 2.35),
     "m and full stop": ("It is 12 m.", 12),
     "plus": ("+2.35", 2.35),

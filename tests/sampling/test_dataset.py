@@ -169,20 +169,26 @@ def test_opening_reads_no_record(record_folder, make_record):
         _ = samples[27_000]
 
 
-def test_the_points_of_a_record_are_planned_once(record_folder, make_record, monkeypatch):
-    from depthlm_plugin.sampling.planner import Planner
+class CountedReads(list):
+    """Records that count how often each is read."""
 
-    planned = Counter()
-    plan = Planner.plan
-    monkeypatch.setattr(
-        Planner,
-        "plan",
-        lambda self, raw, *rest: planned.update([rest[1]]) or plan(self, raw, *rest),
-    )
-    rows = [make_record(pixel_coords=GRID, depth=METRES)] * 2
-    samples = DepthSamples(record_folder(rows), points_per_record="all", **CROPS)
-    assert len([samples[position] for position in range(len(samples))]) == 2 * len(GRID)
-    assert planned == {0: 1, 1: 1}
+    def __init__(self, records):
+        super().__init__(records)
+        self.reads = Counter()
+
+    def __getitem__(self, row):
+        self.reads[row] += 1
+        return super().__getitem__(row)
+
+
+@pytest.mark.parametrize(("points", "reads"), [(5, 1), ("all", 2)])  # to count them, all first
+def test_the_points_of_a_record_are_planned_once(record_folder, make_record, points, reads):
+    folder = record_folder([]).parent
+    records = CountedReads([make_record(pixel_coords=GRID, depth=METRES)] * 2)
+    samples = DepthSamples(records, media_dir=folder, points_per_record=points, **CROPS)
+    each = len(GRID) if points == "all" else points
+    assert len([samples[position] for position in range(len(samples))]) == 2 * each
+    assert records.reads == {0: reads, 1: reads}
 
 
 def test_what_holds_no_records_is_refused_at_opening(tmp_path, record_folder):

@@ -1,5 +1,7 @@
 """LLaMA-Factory with one of its names moved, seam by seam: what depth runs and others say of it.
 
+And with one more parameter at every seam: what is noted of each.
+
     PYTHONPATH=SITE:... moved_seams.py RUNS.json SITE RESULTS.json
 
 RUNS.json holds the arguments of a `depth` and an `ordinary` training, and of chats with a model
@@ -10,6 +12,7 @@ imported once; a forked process for each seam then imports that copy.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -17,11 +20,13 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from depthlm_plugin.host.compat import broken
 from depthlm_plugin.host.seams import SEAMS, Seam
 
 # LLaMA-Factory's imports, of which some import only what is asked of them.
@@ -44,23 +49,28 @@ def main(runs_file: str, site: str, results_file: str) -> None:
         for name in names or ["__name__"]:
             getattr(import_module(module), name)
     runs = json.loads(Path(runs_file).read_text())
-    results = {}
-    for seam in SEAMS:
-        copy = Path(site, "llamafactory")
+    copy = Path(site, "llamafactory")
+
+    def in_copy(change: Callable[[Path], None], observe: Callable[[], Any]) -> Any:
+        """Return what a process of its own observes in a changed copy of LLaMA-Factory."""
         shutil.copytree(source, copy)  # with compiled files, whose times stay right
-        _move(seam, copy)
+        change(copy)
         answer = Path(site, "answer.json")
         pid = os.fork()
         if pid == 0:
             try:
-                answer.write_text(json.dumps(_observed(seam, runs)))
+                answer.write_text(json.dumps(observe()))
             finally:
                 sys.stdout.flush()
                 os._exit(0)
         os.waitpid(pid, 0)
-        results[str(seam)] = json.loads(answer.read_text())
-        answer.unlink()
         shutil.rmtree(copy)
+        return json.loads(answer.read_text())
+
+    results = {
+        str(seam): in_copy(partial(_move, seam), partial(_observed, seam, runs)) for seam in SEAMS
+    }
+    results["parameters"] = in_copy(_add_parameters, _noted)
     Path(results_file).write_text(json.dumps(results))
 
 
@@ -73,6 +83,33 @@ def _move(seam: Seam, copy: Path) -> None:
         renamed = re.sub(rf"\b{moved}\b", f"{moved}_moved", text)
         if renamed != text:
             path.write_text(renamed, encoding="utf-8")
+
+
+def _add_parameters(copy: Path) -> None:
+    """Give what is at every seam a first parameter, behind `self`; a data class a first field."""
+    for seam in SEAMS:
+        path = copy / Path(*seam.home.split(".")).with_suffix(".py")
+        lines = path.read_text(encoding="utf-8").split("\n")
+        node: Any = ast.parse("\n".join(lines))
+        for name in seam.name.split("."):
+            [node] = [own for own in node.body if getattr(own, "name", None) == name]
+        makers = [own for own in node.body if getattr(own, "name", None) == "__init__"]
+        if isinstance(node, ast.ClassDef) and not makers:
+            [first, *_] = [own for own in node.body if isinstance(own, ast.AnnAssign)]
+            lines.insert(first.lineno - 1, "    moved: str | None = None")
+        else:
+            function = makers[0] if isinstance(node, ast.ClassDef) else node
+            arguments = [own for own in function.args.args if own.arg != "self"]
+            line, column = arguments[0].lineno - 1, arguments[0].col_offset
+            lines[line] = f"{lines[line][:column]}moved, {lines[line][column:]}"
+        path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _noted() -> dict[str, str]:
+    """Return what is noted of the seams once their modules are imported."""
+    for seam in SEAMS:
+        import_module(seam.module)
+    return broken
 
 
 def _observed(seam: Seam, runs: dict[str, Any]) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from PIL import Image, features
 
 from depthlm_plugin import Camera
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.views.decode import FORMATS, image_size, load_pixels, load_rgb
+from depthlm_plugin.views.decode import FORMATS, _eight_bit, image_size, load_pixels, load_rgb
 from depthlm_plugin.views.render import source_pixels
 
 WHERE = "records.jsonl:7"
@@ -164,14 +164,14 @@ def test_16_bit_colours_keep_their_high_byte(tmp_path, mode, fast):
     np.testing.assert_array_equal(pixels, expected)
 
 
-def test_a_decoder_that_gives_more_than_8_bits_is_refused(tmp_path, monkeypatch):
-    import depthlm_plugin.views.torch_filter as torch_filter
+def test_a_decoder_that_gives_more_than_8_bits_is_refused():
+    from depthlm_plugin.views.torch_filter import decode
 
-    (tmp_path / "photo.png").write_bytes(encoded("PNG"))
-    deep = PIXELS.astype(np.uint16)
-    monkeypatch.setattr(torch_filter, "decode", lambda *given: deep)
-    with pytest.raises(RecordError, match=r"became uint16 \(40, 60, 3\).*expected 8-bit RGB"):
-        load_pixels(str(tmp_path / "photo.png"), WHERE, fast=True)
+    data, _ = deep_png(2)
+    pixels = decode(np.frombuffer(bytearray(data), np.uint8), "PNG")  # which it is never given
+    assert pixels.dtype == np.uint16
+    with pytest.raises(RecordError, match=r"became uint16 \(.*, 3\).*expected 8-bit RGB"):
+        _eight_bit(pixels, "photo.png", WHERE)
 
 
 @pytest.mark.parametrize("fast", [True, False])
