@@ -22,6 +22,7 @@ from depthlm_plugin.cli import full_parser
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.records.record import check_record
+from depthlm_plugin.records.stated import Stated
 from depthlm_plugin.tasks import (
     OPTIONS,
     TASKS,
@@ -195,7 +196,7 @@ def test_the_example_of_a_task_is_one(tmp_path: Path) -> None:
         "pixel_coords": [[99.5, 24.5], [99.5, 74.5]],
         "depth": [4.0, 4.0],
     }
-    checked, _ = check_record(record, "a:1", 0, "z")
+    checked, _ = check_record(record, "a:1", 0, Stated("z"))
     view = View("a.png", checked.camera, 100.0, 0, 0, (200, 150))
     settings = AskSettings("distance", {option.key: option.default})
     rng = random.Random(0)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..records.record import check_record, parse_row
+from ..records.raw import parse_row
+from ..records.record import check_record
 from ..records.rows import read_rows
+from ..records.stated import Stated
 from ..seeds import number_of
 from .sets import BenchSet
 
@@ -27,13 +29,15 @@ def count_points(bench_set: BenchSet) -> NDArray[np.int64]:
     """Return the number of labelled points of each record (R,).
 
     Raises:
-        RecordError: For a record without a list of depths.
+        RecordError: For a record without depths.
     """
     counts = []
     for where, text in read_rows(bench_set.records):
         depth = parse_row(text, where).get("depth")
         if not isinstance(depth, list):
             raise RecordError("malformed record", where, "key 'depth' must be a list of metres")
+        if not depth:
+            raise RecordError("no points", where, "the record labels no pixel; drop the row")
         counts.append(len(depth))
     return np.array(counts, dtype=np.int64)
 
@@ -68,7 +72,7 @@ def drawn_records(
     """
     ends = np.cumsum(counts)
     rows = np.searchsorted(ends, drawn, side="right")
-    kind = bench_set.options.get("depth_kind")
+    stated = Stated.of(bench_set.options, bench_set.name)
     prefix = _prefix(bench_set.records, data)
     for row, (where, text) in enumerate(read_rows(bench_set.records)):
         first, last = np.searchsorted(rows, [row, row + 1])
@@ -86,7 +90,7 @@ def drawn_records(
                         f"{len(raw[key])} {key} but {counts[row]} depths; expected one each",
                     )
                 record[key] = [raw[key][index] for index in chosen]
-        _, problems = check_record(record, where, row, kind)
+        _, problems = check_record(record, where, row, stated)
         if problems:
             raise problems[0]
         image = record.pop("image", None) or record.pop("image_path", None)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..harness.folder import GROUP, write_folder
-    from ..records.rows import open_rows
+    from ..records.units import open_dataset
 
     if not args.points.isdecimal() and args.points != "all":
         raise DepthLMError(f"--points is a number, or all; found {args.points!r}")
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     }
     planners = [make_planner(args, path, block) for path in args.records]
     sources = [
-        (planner, open_rows(path)) for planner, path in zip(planners, args.records, strict=True)
+        (planner, open_dataset(path, planner.stated))
+        for planner, path in zip(planners, args.records, strict=True)
     ]
     out = Path(args.out)
     total = sum(len(rows) for _, rows in sources)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..records.stated import Stated
     from ..sampling.planner import Planner
 
 _MOST_WORKERS = 32
@@ -24,6 +25,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--depth-kind",
         metavar="KIND",
         help="what `depth` is where records do not say: distance or z",
+    )
+    parser.add_argument(
+        "--unusual",
+        metavar="WHAT",
+        help="what is rare in these records, but right: camera, depth, or camera,depth",
     )
     parser.add_argument("--media-dir", metavar="DIR", help="folder that image paths start from")
     parser.add_argument(
@@ -72,6 +78,13 @@ def view_block(args: argparse.Namespace) -> dict[str, Any]:
     return {"tasks": {args.task: 1.0}, "questions_per_image": args.questions}
 
 
+def stated_of(args: argparse.Namespace) -> Stated:
+    """Return what the command line states of records."""
+    from ..records.stated import Stated
+
+    return Stated.of(vars(args), "--unusual")
+
+
 def make_planner(
     args: argparse.Namespace, records: str, block: dict[str, Any], *, train: bool = False
 ) -> Planner:
@@ -98,7 +111,7 @@ def make_planner(
         DepthLMConfig.from_block(look | block),
         train=train,
         size_multiple=args.size_multiple,
-        depth_kind=args.depth_kind,
+        stated=stated_of(args),
         media_dir=args.media_dir,
     )
 

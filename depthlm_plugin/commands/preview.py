@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..pictures.preview import draw_sheet, not_too_many, spread
-    from ..records.rows import open_rows
+    from ..records.units import open_dataset
 
     path, out = args.records, Path(args.out)
     planner = make_planner(args, path, view_block(args) | {"seed": args.seed}, train=args.train)
     if out.suffix.lower() not in Image.registered_extensions():
         raise DepthLMError(f"cannot write {out}: expected the name of an image file, as sheet.png")
-    rows = open_rows(path)
+    rows = open_dataset(path, planner.stated)
     chosen = not_too_many(_rows_of(args.rows)) if args.rows else spread(path, rows, args.count)
     if max(chosen) >= len(rows):
         raise DepthLMError(f"{path} has fewer than {max(chosen) + 1} records; rows count from 0")

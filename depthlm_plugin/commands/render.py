@@ -28,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the image to `--out` and print its JSON object."""
-    from ..records.rows import open_rows
+    from ..records.units import open_dataset
     from ..sampling.given import point_sample
 
     if args.row < 0 or args.point < 0:
         raise DepthLMError("--row and --point count from 0")
     planner = make_planner(args, args.records, view_block(args), train=args.train)
-    rows = open_rows(args.records)
+    rows = open_dataset(args.records, planner.stated)
     if args.row >= len(rows):
         raise DepthLMError(
             f"{args.records} has fewer than {args.row + 1} records; rows count from 0"

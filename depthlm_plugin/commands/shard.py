@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def _records(path: str) -> Iterator[dict[str, Any]]:
     from tqdm import tqdm
 
-    from ..records.record import parse_row
+    from ..records.raw import parse_row
     from ..records.rows import read_rows
 
     rows = tqdm(read_rows(path), unit="row", disable=None, delay=2, file=sys.stderr)

@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from ..errors import ConfigError, DepthLMError
-from .options import add_records, add_workers, workers_of
+from ..errors import ConfigError
+from .options import add_records, add_workers, stated_of, workers_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +26,14 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..records import storage
-    from ..records.rows import open_rows
+    from ..records.units import open_dataset
     from ..sampling.validation import MOST_MESSAGES, Checks, Findings, check_rows
 
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers must be 1 or more, found {args.workers}")
-    rows = open_rows(args.records)
-    if not len(rows):
-        raise DepthLMError(f"{args.records} holds no record")
-    checks = Checks(
-        args.media_dir or storage.folder_of(args.records), args.depth_kind, args.exif_rotation
-    )
+    stated = stated_of(args)
+    rows = open_dataset(args.records, stated)
+    checks = Checks(args.media_dir or storage.folder_of(args.records), stated, args.exif_rotation)
     total = Findings()
     # disable=None: quiet when stderr is not a terminal
     with tqdm(total=len(rows), unit="row", disable=None, delay=2, file=sys.stderr) as progress:

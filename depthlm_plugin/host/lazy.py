@@ -21,7 +21,7 @@ from torch.utils.data import Dataset, Sampler
 from ..config.mixtures import preset_weight
 from ..config.saved import saved_data
 from ..errors import ConfigError
-from ..records.rows import open_rows
+from ..records.units import open_dataset
 from ..sampling.mixture import Mixture, Permutation
 from ..sampling.sample import Sample
 from ..sampling.stream import SampleStream
@@ -217,9 +217,10 @@ def lazy_samples(
             )
             sources.append(OtherSource(name, module["train_dataset"], run.config.seed))
             continue
+        planner = run.planner(name, train=True)
         stream = SampleStream(
-            run.planner(name, train=True),
-            open_rows(run.records_path(name)),
+            planner,
+            open_dataset(run.records_path(name), planner.stated),
             limit=data_args.max_samples,
         )
         uri = _check(stream, run, data_args, template, tokenizer, processor)

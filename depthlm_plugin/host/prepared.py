@@ -20,6 +20,7 @@ from ..errors import DepthLMError
 from ..records import storage
 from ..records.files import record_files
 from ..records.rows import read_rows
+from ..records.units import open_dataset
 from ..sampling.points import REDRAWN
 from .aligned import SKIPPED, total
 from .checks import check_views
@@ -83,6 +84,7 @@ def _load(
     """Return the aligned samples of a depth dataset, reporting what was left out and why."""
     (attr,) = get_dataset_list([name], {name: run.datasets[name]})
     planner = attr.depthlm_planner = run.planner(name, train=train)
+    open_dataset(run.records_path(name), planner.stated)
     rows = _raw_rows(run.records_path(name), model_args.cache_dir)
     rows = _select(rows, attr.num_samples, data_args.max_samples, planner.config.seed)
     samples = rows.map(
@@ -145,11 +147,8 @@ def _stamp(file: str) -> tuple[object, ...]:
 
 
 def _generate(path: str, stamps: list[Any]) -> Iterator[dict[str, Any]]:
-    row = -1
     for row, (where, text) in enumerate(read_rows(path)):
         yield {"where": where, "row": row, "epoch": 0, "record": text}
-    if row < 0:
-        raise DepthLMError(f"{path} holds no record")
 
 
 def _select(rows: Dataset, num_samples: int | None, max_samples: int | None, seed: int) -> Dataset:

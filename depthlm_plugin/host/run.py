@@ -22,6 +22,7 @@ from ..config.saved import changes, load_config
 from ..errors import ConfigError
 from ..records import storage
 from ..records.rows import open_rows
+from ..records.stated import Stated
 from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
@@ -34,6 +35,7 @@ logger = logging.get_logger("llamafactory.depthlm")
 FORMATTING = "depthlm"
 _DATASET_OPTIONS = {
     "depth_kind",
+    "unusual",
     "weight",
 }  # of a dataset's depthlm object, beside the keys of the block
 
@@ -93,7 +95,7 @@ class Run:
             tuple(roots),
             train,
             self.grid.multiple,
-            reading.get("depth_kind"),
+            Stated.of(reading, f"dataset {name!r}"),
             self.grid.fixed_wh,
             path,
         )

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GeometryError, RecordError
-from ..geometry.camera import Camera
-from .record import Record, check_record, pose_of
+from ..errors import RecordError
+from .raw import check_keys
+from .record import Record, camera_of, check_record, pose_of, unusual_of
+from .stated import Stated
 
 _LISTS = ("pixel_coords", "depth", "distortion")  # of each picture, where there are such
 
@@ -21,9 +22,11 @@ def is_pair(raw: Mapping[str, Any]) -> bool:
 
 
 def check_any(
-    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
+    raw: Mapping[str, Any], where: str, row: int, stated: Stated
 ) -> tuple[Record, list[RecordError]]:
     """Return the checked record of one picture or of two; see `record.check_record`.
+
+    Every command and every trainer decides by this function which records and points it takes.
 
     Of two, the first is returned with the second as its `partner`. `relative_pose` is the second
     camera's pose in the first one's frame (4x4, metres, OpenCV axes); `intrinsics` and, where there
@@ -33,7 +36,8 @@ def check_any(
         RecordError: When the record as a whole cannot be used.
     """
     if not is_pair(raw):
-        return check_record(raw, where, row, depth_kind, poses=poses)
+        return check_record(raw, where, row, stated)
+    check_keys(raw, where)
     pose = pose_of(raw, "relative_pose", where)
     if pose is None:
         raise RecordError("bad pose", where, "a record of two images needs their relative_pose")
@@ -42,11 +46,11 @@ def check_any(
     for index in (0, 1):
         single = {key: _of(raw, key, index, where) for key in ("intrinsics", *_LISTS)}
         single["image"] = _of(raw, "images", index, where)
-        single |= {"depth_kind": raw.get("depth_kind")}
+        single |= {key: raw.get(key) for key in ("depth_kind", "unusual")}
         if single["depth"] is None:
-            both.append(_unlabelled(single, where, row))
+            both.append(_unlabelled(single, where, row, stated))
             continue
-        record, point_problems = check_record(single, where, row, depth_kind, poses=False)
+        record, point_problems = check_record(single, where, row, stated)
         problems += point_problems
         both.append(record)
     scene = str(raw.get("scene", where))
@@ -66,14 +70,11 @@ def _of(raw: Mapping[str, Any], key: str, index: int, where: str) -> Any:
     return value[index]
 
 
-def _unlabelled(raw: Mapping[str, Any], where: str, row: int) -> Record:
+def _unlabelled(raw: Mapping[str, Any], where: str, row: int, stated: Stated) -> Record:
     """Return the record of a picture without labels."""
     if not isinstance(raw["image"], str):
         raise RecordError("no image", where, "'images' must hold the paths of two photographs")
-    try:
-        camera = Camera.from_intrinsics(raw["intrinsics"])
-    except (GeometryError, TypeError, ValueError) as error:
-        raise RecordError("bad intrinsics", where, str(error)) from error
+    camera = camera_of(raw, where, stated.unusual | unusual_of(raw, where))
     none = np.zeros(0)
     image = raw["image"].lstrip("/")
     return Record(

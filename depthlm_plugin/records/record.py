@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,17 @@ from ..errors import GeometryError, RecordError, did_you_mean
 from ..geometry.arrays import Floats
 from ..geometry.camera import DEPTH_KINDS, Camera
 from ..geometry.lens import Lens
+from ..geometry.plausible import (
+    DEPTH_M,
+    RECORD_MEDIAN_M,
+    is_depth,
+    unit_guesses,
+    unusual_camera,
+)
 from ..geometry.rigid import check_pose
 from . import storage
+from .raw import check_keys, numbers
+from .stated import Stated, parse_unusual
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,68 +63,50 @@ class Record:
     at_edge: NDArray[np.bool_] | None = None
 
 
-def parse_row(text: str, where: str) -> dict[str, Any]:
-    """Return the record in a row's JSON text.
-
-    Raises:
-        RecordError: `malformed record`.
-    """
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(
-            "malformed record", where, f"not valid JSON ({error}); is the file complete?"
-        ) from error
-    if not isinstance(raw, dict):
-        raise RecordError("malformed record", where, "expected a JSON object with one record")
-    return raw
-
-
 def check_record(
-    raw: Mapping[str, Any], where: str, row: int, depth_kind: str | None, *, poses: bool = True
+    raw: Mapping[str, Any], where: str, row: int, stated: Stated
 ) -> tuple[Record, list[RecordError]]:
     """Return the checked record and the problems of single points, which it leaves out.
 
     Args:
-        raw: The record as read; keys that are not known here are ignored.
+        raw: The record as read; keys that are not known here are ignored, unless one looks like a
+            key that decides metres (`raw.check_keys`).
         where: File and line, for messages.
         row: Its number in the dataset, from 0.
-        depth_kind: What the dataset says that `depth` is, or None where it says nothing.
-        poses: Whether to look at its pose; without, the record has none.
+        stated: What its dataset states.
 
     Raises:
         RecordError: When the record as a whole cannot be used.
     """
-    image = raw.get("image") or raw.get("image_path")  # the published Matterport3D files say _path
-    if not isinstance(image, str):
-        raise RecordError("no image", where, "key 'image' must hold the path of the photograph")
-    lens = _lens(raw.get("distortion"), where)
-    try:
-        camera = Camera.from_intrinsics(_numbers(raw, "intrinsics", where), lens)
-    except GeometryError as error:
-        raise RecordError("bad intrinsics", where, str(error)) from error
-    kind = _depth_kind(raw.get("depth_kind"), depth_kind, where)
-    pixels = _numbers(raw, "pixel_coords", where)
-    depth_m = _numbers(raw, "depth", where)
+    check_keys(raw, where)
+    unusual = stated.unusual | unusual_of(raw, where)
+    image = _image(raw, where)
+    camera = camera_of(raw, where, unusual)
+    kind = _depth_kind(raw.get("depth_kind"), stated.depth_kind, where)
+    pixels = numbers(raw, "pixel_coords", where)
+    depth_m = numbers(raw, "depth", where)
     if pixels.ndim != 2 and pixels.size:
         raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
     if depth_m.ndim != 1:
         raise RecordError("malformed record", where, "depth must be [metres, ...]")
     if len(pixels) != len(depth_m):
+        lists = pixels.shape == (2, len(depth_m))
         raise RecordError(
             "lengths differ",
             where,
-            f"{len(pixels)} pixel_coords but {len(depth_m)} depths; expected one depth a pixel",
+            f"{len(pixels)} pixel_coords but {len(depth_m)} depths; expected one depth a pixel"
+            + (", as [[x, y], ...] and not [[x, ...], [y, ...]]" if lists else ""),
         )
     if not len(depth_m):
         raise RecordError("no points", where, "the record labels no pixel; drop the row")
     if pixels.ndim != 2 or pixels.shape[1] != 2:
         raise RecordError("malformed record", where, "pixel_coords must be [[x, y], ...]")
-    problems = list(_point_problems(pixels, depth_m, camera, where))
-    bad = {index for index, _ in problems}
-    good = np.array([index for index in range(len(depth_m)) if index not in bad], dtype=np.int64)
+    problems = dict(_point_problems(pixels, depth_m, camera, where, "depth" in unusual))
+    good = np.array([at for at in range(len(depth_m)) if at not in problems], dtype=np.int64)
+    if "depth" not in unusual:
+        _check_unit(depth_m, where)
     record = Record(
-        image.lstrip("/"),
+        image,
         camera,
         pixels[good],
         depth_m[good],
@@ -124,12 +114,83 @@ def check_record(
         kind,
         where,
         row,
-        pose_of(raw, "pose", where) if poses else None,
+        pose_of(raw, "pose", where),
         None if raw.get("scene") is None else str(raw["scene"]),
         _timestamp(raw.get("timestamp")),
         at_edge=_at_edge(raw, len(depth_m), good, where),
     )
-    return record, [problem for _, problem in problems]
+    return record, list(problems.values())
+
+
+def camera_of(raw: Mapping[str, Any], where: str, unusual: frozenset[str]) -> Camera:
+    """Return the camera that a record's `intrinsics` and `distortion` are of.
+
+    Raises:
+        RecordError: `bad distortion`; `bad intrinsics`; `unusual camera` when it is rare and not
+            stated to be.
+    """
+    lens = _lens(raw.get("distortion"), where)
+    try:
+        camera = Camera.from_intrinsics(numbers(raw, "intrinsics", where), lens)
+    except GeometryError as error:
+        raise RecordError("bad intrinsics", where, str(error)) from error
+    problem = None if "camera" in unusual else unusual_camera(camera)
+    if problem is not None:
+        raise RecordError(
+            "unusual camera",
+            where,
+            f"{problem}. intrinsics are [fx, fy, cx, cy, W, H] in pixels of the stored image; where"
+            ' these are right, say so: "unusual": ["camera"] in the record or in the depthlm object'
+            " of its dataset, or --unusual camera",
+        )
+    return camera
+
+
+def _image(raw: Mapping[str, Any], where: str) -> str:
+    image, other = raw.get("image"), raw.get("image_path")  # of published Matterport3D files
+    if image and other and image != other:
+        raise RecordError(
+            "two images",
+            where,
+            f"'image' is {image!r}, 'image_path' {other!r}; remove the wrong one",
+        )
+    image = image or other
+    if not isinstance(image, str):
+        raise RecordError("no image", where, "key 'image' must hold the path of the photograph")
+    return image.lstrip("/")
+
+
+def unusual_of(raw: Mapping[str, Any], where: str) -> frozenset[str]:
+    """Return what a record states to be unusual about itself.
+
+    Raises:
+        RecordError: `malformed record`.
+    """
+    try:
+        return parse_unusual(raw.get("unusual"))
+    except ValueError as error:
+        raise RecordError("malformed record", where, str(error)) from error
+
+
+def _check_unit(depth_m: Floats, where: str) -> None:
+    """Refuse depths (N,) that are metres of nothing that cameras see."""
+    measured = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
+    if not len(measured):
+        return
+    median_m = float(np.median(measured))
+    low_m, high_m = RECORD_MEDIAN_M
+    if low_m <= median_m <= high_m:
+        return
+    guesses = unit_guesses(median_m, RECORD_MEDIAN_M)
+    unit = f"are {guesses[0]:g} of its units a metre? " if guesses else ""
+    raise RecordError(
+        "implausible unit",
+        where,
+        f"the median of its {len(depth_m)} depths is {median_m:.3g} m, expected {low_m:g} to"
+        f" {high_m:g} m; {unit}Convert them, or, where these are its metres, say so:"
+        ' "unusual": ["depth"] in the record or in the depthlm object of its dataset, or'
+        " --unusual depth",
+    )
 
 
 def pose_of(raw: Mapping[str, Any], key: str, where: str) -> Floats | None:
@@ -140,7 +201,7 @@ def pose_of(raw: Mapping[str, Any], key: str, where: str) -> Floats | None:
     """
     if raw.get(key) is None:
         return None
-    pose = _numbers(raw, key, where)
+    pose = numbers(raw, key, where)
     pose = pose.reshape(4, 4) if pose.shape == (16,) else pose  # rows one after the other
     try:
         check_pose(pose)
@@ -160,23 +221,12 @@ def _at_edge(
 ) -> NDArray[np.bool_] | None:
     if raw.get("at_edge") is None:
         return None
-    flags = _numbers(raw, "at_edge", where)
+    flags = numbers(raw, "at_edge", where, no_numbers=())
     if flags.shape != (count,) or not np.isin(flags, (0, 1)).all():
         raise RecordError(
             "malformed record", where, f"at_edge must hold 0 or 1 for each of {count} points"
         )
     return flags[good].astype(np.bool_)
-
-
-def _numbers(raw: Mapping[str, Any], key: str, where: str) -> Floats:
-    if raw.get(key) is None:
-        raise RecordError("malformed record", where, f"key {key!r} is missing")
-    try:
-        return np.array(raw[key], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RecordError(
-            "malformed record", where, f"{key!r} must hold numbers only ({error})"
-        ) from error
 
 
 def _lens(raw: Any, where: str) -> Lens | None:
@@ -229,47 +279,74 @@ def _depth_kind(stated: Any, dataset: str | None, where: str) -> str:
 
 
 def _point_problems(
-    pixels: Floats, depth_m: Floats, camera: Camera, where: str
+    pixels: Floats, depth_m: Floats, camera: Camera, where: str, unusual_depth: bool
 ) -> Iterator[tuple[int, RecordError]]:
+    """Yield the points that cannot be used, by number, in their order."""
     width, height = camera.size_wh
     inside = (
         (pixels >= -0.5).all(axis=1) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] < height - 0.5)
     )
     seen = inside.copy()
     seen[inside] = camera.can_undistort(pixels[inside])
-    fine = np.isfinite(depth_m) & (depth_m > 0) & seen
-    for index in np.flatnonzero(~fine):
+    measured = np.isfinite(depth_m) & (depth_m > 0)
+    plausible = measured if unusual_depth else measured & is_depth(depth_m)
+    single = _agree(pixels, depth_m)
+    for index in np.flatnonzero(~(plausible & seen & single)):
         x, y = pixels[index]
+        point, depth = f"point {index}", f"depth {depth_m[index]:g}"
         if not inside[index]:
-            yield (
-                int(index),
-                RecordError(
-                    "pixel outside the image",
-                    where,
-                    f"point {index}: pixel ({x:g}, {y:g}) is outside the {width}x{height} image;"
-                    " drop the point or check whether coordinates are (row, column)",
-                ),
+            reason, problem = (
+                "pixel outside the image",
+                f"{point}: pixel ({x:g}, {y:g}) is outside the {width}x{height} image;"
+                " drop the point or check whether coordinates are (row, column)",
             )
         elif not seen[index]:
-            yield (
-                int(index),
-                RecordError(
-                    "pixel outside the lens model",
-                    where,
-                    f"point {index}: pixel ({x:g}, {y:g}) has no ray within the field where the"
-                    " distortion is one-to-one; drop the point or check the record's 'distortion'",
-                ),
+            reason, problem = (
+                "pixel outside the lens model",
+                f"{point}: pixel ({x:g}, {y:g}) has no ray within the field where the"
+                " distortion is one-to-one; drop the point or check the record's 'distortion'",
+            )
+        elif not measured[index]:
+            reason, problem = (
+                "bad depth",
+                f"{point}: {depth} is not a positive finite number of"
+                " metres; drop the point (many datasets mark missing depth so)",
+            )
+        elif not plausible[index]:
+            reason, problem = (
+                "bad depth",
+                f"{point}: {depth} m is no depth that cameras measure ({DEPTH_M[0]:g} to"
+                f" {DEPTH_M[1]:g} m); drop the point where it marks missing depth, convert to"
+                ' metres, or say "unusual": ["depth"]',
             )
         else:
-            yield (
-                int(index),
-                RecordError(
-                    "bad depth",
-                    where,
-                    f"point {index}: depth {depth_m[index]:g} is not a positive finite number of"
-                    " metres; drop the point (many datasets mark missing depth so)",
-                ),
+            reason, problem = (
+                "contradicting depths",
+                f"{point}: pixel ({x:g}, {y:g}) is labelled {depth_m[index]:g} m and, by another"
+                " point, over 10 % nearer or farther; keep one label a pixel",
             )
+        yield int(index), RecordError(reason, where, problem)
+
+
+def _agree(pixels: Floats, depth_m: Floats) -> NDArray[np.bool_]:
+    """Return which points (N,) share their pixel with none over 10 % nearer or farther."""
+    order = np.lexsort((pixels[:, 1], pixels[:, 0]))
+    placed = pixels[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (placed[1:] != placed[:-1]).any(axis=1)
+    if first.all():
+        return first
+    starts = np.flatnonzero(first)
+    group = np.cumsum(first) - 1
+    depths = depth_m[order]
+    nearest = np.minimum.reduceat(depths, starts)
+    farthest = np.maximum.reduceat(depths, starts)
+    agreeing = np.empty(len(order), dtype=np.bool_)
+    agreeing[order] = ~(farthest > _SAME_DEPTH * nearest)[group]
+    return agreeing
+
+
+_SAME_DEPTH = 1.1  # two labels of one pixel may differ by this factor: two returns of a surface
 
 
 def find_image(image: str, roots: list[str], where: str) -> str:

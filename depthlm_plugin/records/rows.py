@@ -21,6 +21,7 @@ from ..errors import DepthLMError
 from . import storage
 from .files import check_readable, record_files
 from .line_index import Lines, find_lines
+from .raw import once
 from .row_groups import KeptFiles, PerProcess, damaged, open_parquet
 from .shard_index import Shard, read_index
 
@@ -200,7 +201,7 @@ def _read_json(path: str) -> list[Any]:
         DepthLMError: For anything else.
     """
     try:
-        rows = json.loads(storage.read_bytes(path).decode())
+        rows = json.loads(storage.read_bytes(path).decode(), object_pairs_hook=once)
     except (ValueError, OSError, RecursionError) as error:
         raise DepthLMError(f"{path} is not valid JSON ({error}); is the file complete?") from error
     if not isinstance(rows, list):

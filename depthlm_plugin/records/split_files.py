@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DepthLMError
-from .record import parse_row
+from .raw import parse_row
 from .rows import read_rows
 from .splits import (
     EVAL,

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import ConfigError, RecordError
 from ..seeds import number_of
-from .record import parse_row
+from .raw import parse_row
 
 Group = tuple[str, ...]
 Rows = Iterable[tuple[str, str]]  # (where, JSON text), as rows.read_rows yields them

@@ -16,8 +16,10 @@ from ..config.block import DepthLMConfig
 from ..errors import ConfigError, RecordError
 from ..records import storage
 from ..records.pair import is_pair
-from ..records.record import parse_row
+from ..records.raw import parse_row
 from ..records.rows import Rows, open_rows
+from ..records.stated import Stated
+from ..records.units import check_units
 from ..tasks import TASKS
 from .decoding import decoding
 from .planned import Planned
@@ -44,6 +46,7 @@ class DepthSamples(Sequence[Sample]):
         name: Name of the dataset, part of every seed; the file's stem by default.
         train: Draw training crops and points; otherwise show the whole image.
         depth_kind: What `depth` means in records that do not say: `distance` or `z`.
+        unusual: What is rare in these records and nevertheless right: `camera`, `depth`.
         media_dir: Folder that image paths start from; the file's own folder by default.
         size_multiple: Patch size x merge size of the model, pixels (28 Qwen2.5-VL, 16 Pixtral).
         fixed_wh: The one size (width, height) that the model accepts, for models that have one.
@@ -71,6 +74,7 @@ class DepthSamples(Sequence[Sample]):
         name: str | None = None,
         train: bool = False,
         depth_kind: str | None = None,
+        unusual: Sequence[str] = (),
         media_dir: str | Path | None = None,
         size_multiple: int = 28,
         fixed_wh: tuple[int, int] | None = None,
@@ -80,12 +84,14 @@ class DepthSamples(Sequence[Sample]):
         block = DepthLMConfig.from_block(config)
         if size_multiple < 1:
             raise ConfigError(f"size_multiple must be 1 or more, found {size_multiple}")
+        stated = Stated.of({"depth_kind": depth_kind, "unusual": unusual}, "DepthSamples")
         if isinstance(records, (str, Path)):
             path, folder = str(records), storage.folder_of(str(records))
             self._rows: Rows = open_rows(path)
         else:
             path, folder = "records", "."
             self._rows = _GivenRows(records)
+        check_units(self._rows, stated, path)
         self._planner = decoding(
             Planner(
                 block,
@@ -93,7 +99,7 @@ class DepthSamples(Sequence[Sample]):
                 (str(media_dir or folder),),
                 train,
                 size_multiple,
-                depth_kind,
+                stated,
                 fixed_wh,
                 self._rows,
             )

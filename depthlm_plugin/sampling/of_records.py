@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
 from ..records import storage
+from ..records.stated import NOTHING, Stated
 from .planner import Planner
 
 
@@ -14,7 +15,7 @@ def planner_of(
     *,
     train: bool = False,
     size_multiple: int = 28,
-    depth_kind: str | None = None,
+    stated: Stated = NOTHING,
     media_dir: str | None = None,
 ) -> Planner:
     """Return the planner of a records file; the file's stem is the name of the dataset.
@@ -24,7 +25,7 @@ def planner_of(
         config: What is shown and asked.
         train: Whether to crop for training; evaluation shows the whole image.
         size_multiple: Patch size x merge size of the model, pixels.
-        depth_kind: What `depth` means in records that do not say: `distance` or `z`.
+        stated: What is stated of the records.
         media_dir: Folder that image paths start from; the file's own folder by default.
 
     Raises:
@@ -38,6 +39,6 @@ def planner_of(
         (media_dir or storage.folder_of(records),),
         train,
         size_multiple,
-        depth_kind,
+        stated,
         records=records,
     )

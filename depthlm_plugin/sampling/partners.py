@@ -13,8 +13,10 @@ from ..geometry.arrays import Floats
 from ..geometry.camera import convert_depth
 from ..geometry.rigid import inverse, moved
 from ..records.pair import check_any
-from ..records.record import Record, parse_row
+from ..records.raw import parse_row
+from ..records.record import Record
 from ..records.rows import Rows, open_rows
+from ..records.stated import Stated
 from ..seeds import SeededRng
 from ..tasks import AskSettings
 from ..tasks.pairs import PAIR_BASELINE_M, PAIR_OVERLAP, PAIR_ROWS, PAIR_TIME_GAP
@@ -117,13 +119,13 @@ class PartnerSearch:
     Attributes:
         limits: Which two records make a pair.
         records: The dataset's records file, opened when it is first needed; or its rows.
-        depth_kind: What `depth` means in records that do not say.
+        stated: What the dataset states of its records.
         seeded: Makes generators.
     """
 
     limits: Limits
     records: str | Rows | None
-    depth_kind: str | None
+    stated: Stated
     seeded: SeededRng
 
     def of(self, record: Record, epoch: int) -> Iterator[Record | LeftOut]:
@@ -141,7 +143,7 @@ class PartnerSearch:
             where, raw = rows[row]
             raw = parse_row(raw, where) if isinstance(raw, str) else raw
             try:
-                other, _ = check_any(raw, where, row, self.depth_kind)
+                other, _ = check_any(raw, where, row, self.stated)
             except RecordError as error:
                 yield LeftOut(error.reason)
                 continue

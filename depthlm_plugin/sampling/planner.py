@@ -16,8 +16,10 @@ from typing import Any
 from ..config.block import DepthLMConfig
 from ..errors import RecordError
 from ..records.pair import check_any
-from ..records.record import Record, find_image, parse_row
+from ..records.raw import parse_row
+from ..records.record import Record, find_image
 from ..records.rows import Rows
+from ..records.stated import NOTHING, Stated
 from ..seeds import SeededRng
 from ..tasks import TASKS, NotAskableError, QuestionContext, Task, Truth
 from ..views.decode import check_size, image_size
@@ -53,7 +55,7 @@ class Planner:
         train: Whether to crop for training; evaluation shows the whole image.
         multiple: Model's patch size x merge size, pixels: views are multiples of it, so that the
             model's processor does not resample again.
-        depth_kind: What `depth` means in records that do not say.
+        stated: What the dataset states of its records.
         fixed_wh: The one size that the model accepts, for models that have one.
         records: The dataset's records file, for tasks about two of its pictures; or its rows.
         check_picture: What refuses pictures, given their path and record; see `decoding`.
@@ -64,7 +66,7 @@ class Planner:
     roots: tuple[str, ...]
     train: bool
     multiple: int
-    depth_kind: str | None = None
+    stated: Stated = NOTHING
     fixed_wh: tuple[int, int] | None = None
     records: str | Rows | None = None
     check_picture: Callable[[str, Record, DepthLMConfig], None] = check_header
@@ -108,7 +110,7 @@ class Planner:
         """
         if isinstance(raw, str):
             raw = parse_row(raw, where)
-        record, problems = check_any(raw, where, row, self.depth_kind, poses=self._pairs)
+        record, problems = check_any(raw, where, row, self.stated)
         if problems and self.config.on_error == "raise":
             raise problems[0]
         return record, problems
@@ -165,13 +167,9 @@ class Planner:
         return PointChooser(self.config, self.windows, self.seeded)
 
     @cached_property
-    def _pairs(self) -> bool:
-        return any(TASKS[task].images == 2 for task in self.config.tasks)
-
-    @cached_property
     def _partners(self) -> PartnerSearch:
         limits = Limits.of(self.config.ask_settings)
-        return PartnerSearch(limits, self.records, self.depth_kind, self.seeded)
+        return PartnerSearch(limits, self.records, self.stated, self.seeded)
 
     def __reduce__(self) -> tuple[Any, ...]:  # without what is opened: fingerprints, processes
         values = [getattr(self, name) for name in self.__dataclass_fields__]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ConfigError, RecordError
-from ..records.record import parse_row
+from ..records.raw import parse_row
 from ..records.rows import Rows
 from ..tasks import TASKS
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from ..errors import DepthLMError, RecordError
 from ..records.pair import check_any
-from ..records.record import find_image, parse_row
+from ..records.raw import parse_row
+from ..records.record import find_image
 from ..records.rows import Rows
+from ..records.stated import Stated
 from ..views.decode import load_rgb
 
 MOST_MESSAGES = 20
@@ -28,12 +30,12 @@ class Checks:
 
     Attributes:
         media_dir: Folder that image paths start from.
-        depth_kind: What `depth` means in records that do not say, or None.
+        stated: What the dataset states of its records.
         exif_rotation: What is done about images that their EXIF tag turns.
     """
 
     media_dir: str
-    depth_kind: str | None
+    stated: Stated
     exif_rotation: str
 
 
@@ -121,7 +123,7 @@ def _check(
     problems: list[RecordError] = []
     try:
         record, problems = check_any(
-            parse_row(raw, where) if isinstance(raw, str) else raw, where, row, checks.depth_kind
+            parse_row(raw, where) if isinstance(raw, str) else raw, where, row, checks.stated
         )
         for shot in filter(None, (record, record.partner)):
             image = find_image(shot.image, [checks.media_dir], where)

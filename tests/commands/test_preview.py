@@ -125,7 +125,9 @@ def test_few_records_and_small_or_narrow_views(record_folder, make_record, capsy
         image="b.png", intrinsics=[100, 100, 750, 8, 1500, 16], pixel_coords=[[700, 8]], depth=[2]
     )
     records = record_folder([record], images=[("b.png", (1500, 16))])
-    status, _, printed = preview(records, capsys, "--focal", 100, "--size-multiple", 8)
+    status, _, printed = preview(
+        records, capsys, "--focal", 100, "--size-multiple", 8, "--unusual", "camera"
+    )
     assert status == 0
     [tile] = json.loads(printed.out)["tiles"]
     assert (tile["size_wh"], tile["box"]) == ([1496, 16], [8, 8, 392, 12])

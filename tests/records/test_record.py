@@ -11,8 +11,10 @@ from depthlm_plugin import Camera, DepthSamples
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import RecordError
 from depthlm_plugin.geometry.lens import Lens
-from depthlm_plugin.records.record import check_record, parse_row
+from depthlm_plugin.records.raw import parse_row
+from depthlm_plugin.records.record import check_record
 from depthlm_plugin.records.rows import read_rows
+from depthlm_plugin.records.stated import NOTHING, Stated
 
 MALFORMED, INTRINSICS = "malformed record", "bad intrinsics"
 OUTSIDE, DEPTH = "pixel outside the image", "bad depth"
@@ -55,12 +57,17 @@ BAD_ROWS = {
         intrinsics([150, 0, 99], [0, 148, 76], [0, 0, 1]), INTRINSICS, ["[fx, fy, ", "9 numbers"]
     ),
     "intrinsics of another size": (
-        intrinsics(150, 148, 99, 76, 400, 300),
+        intrinsics(300, 296, 199, 151, 400, 300),
         "size differs from intrinsics",
         ["is 200x150", "for 400x300", "of the stored image"],
     ),
     "focal length far too long": (
-        intrinsics(1e6, 1e6, 99, 76, *SIZE), "view too small", ["check its intrinsics", "1000000"]
+        intrinsics(1e6, 1e6, 99, 76, *SIZE), "unusual camera", ["view is 0.0115 degrees", "pixels"]
+    ),
+    "focal length far too long, confirmed": (
+        intrinsics(1e6, 1e6, 99, 76, *SIZE) | {"unusual": "camera"},
+        "view too small",
+        ["check its intrinsics", "1000000"],
     ),
     "no depth kind": ({"depth_kind": ...}, "no depth kind", ['"distance" or "z"', "--depth-kind"]),
     "unknown depth kind": (
@@ -178,10 +185,10 @@ def test_a_bad_record_gives_one_error_with_line_finding_and_advice(one_bad, caps
 def test_depth_kind_comes_from_the_record_or_its_dataset(make_record, own, dataset, kind):
     raw = make_record(depth_kind=own)
     if kind in ("z", "distance"):
-        assert check_record(raw, "a:1", 0, dataset)[0].depth_kind == kind
+        assert check_record(raw, "a:1", 0, Stated(dataset))[0].depth_kind == kind
     else:
         with pytest.raises(RecordError, match=f"^a:1: .*{kind}"):
-            check_record(raw, "a:1", 0, dataset)
+            check_record(raw, "a:1", 0, Stated(dataset))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,7 @@ def test_depth_kind_comes_from_the_record_or_its_dataset(make_record, own, datas
     ids=str,
 )
 def test_the_camera_of_a_record_has_its_lens(make_record, given_distortion, lens):
-    record, problems = check_record(make_record(distortion=given_distortion), "a:1", 0, None)
+    record, problems = check_record(make_record(distortion=given_distortion), "a:1", 0, NOTHING)
     assert problems == []
     assert record.camera == Camera(150.0, 148.0, 99.0, 76.0, SIZE, lens)
 
@@ -216,7 +223,7 @@ def test_distortion_is_read_from_every_format(tmp_path, save_rows, make_record, 
     rows = [distortion("fisheye", 0.1, 0.2, 0.3, 0.4), {"distortion": None}]
     save_rows(path, [make_record(**row) for row in rows])
     cameras = [
-        check_record(parse_row(text, where), where, row, None)[0].camera
+        check_record(parse_row(text, where), where, row, NOTHING)[0].camera
         for row, (where, text) in enumerate(read_rows(path))
     ]
     expected = [Lens("fisheye", (0.1, 0.2, 0.3, 0.4)), None]
@@ -226,28 +233,28 @@ def test_distortion_is_read_from_every_format(tmp_path, save_rows, make_record, 
 def test_the_whole_image_area_is_inside(make_record):
     corners = [[-0.5, -0.5], [199.49, 149.49], [0, 149], [199, 0]]
     raw = make_record(pixel_coords=corners, depth=[1, 2, 3, 4])
-    record, problems = check_record(raw, "a:1", 0, None)
+    record, problems = check_record(raw, "a:1", 0, NOTHING)
     assert problems == []
     assert record.pixels.tolist() == corners
 
 
 def test_points_keep_their_place_when_others_are_left_out(make_record):
-    record, problems = check_record(make_record(**depth(0)), "a:1", 0, None)
+    record, problems = check_record(make_record(**depth(0)), "a:1", 0, NOTHING)
     assert (record.points.tolist(), record.depth_m.tolist()) == ([0, 2], [1.5, 3.5])
     assert [problem.reason for problem in problems] == [DEPTH]
 
 
 def test_edge_flags_stay_with_their_points(make_record):
-    record, _ = check_record(make_record(**depth(0), at_edge=[1, 1, 0]), "a:1", 0, None)
+    record, _ = check_record(make_record(**depth(0), at_edge=[1, 1, 0]), "a:1", 0, NOTHING)
     assert record.at_edge.tolist() == [True, False]
-    record, _ = check_record(make_record(), "a:1", 0, None)
+    record, _ = check_record(make_record(), "a:1", 0, NOTHING)
     assert record.at_edge is None
 
 
 @pytest.mark.parametrize("flags", [[1, 0], [1, 0, 2], [0, 0, None], "no", [[1], [0], [1]]], ids=str)
 def test_edge_flags_that_are_none_are_refused(make_record, flags):
     with pytest.raises(RecordError, match="at_edge"):
-        check_record(make_record(at_edge=flags), "a:1", 0, None)
+        check_record(make_record(at_edge=flags), "a:1", 0, NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,7 @@ def test_edge_flags_that_are_none_are_refused(make_record, flags):
         {"image": "rgb/../a.png"},
         {"image": "..a.png"},
         {"image": ..., "image_path": "/a.png"},
-        {"scene": "kitchen", "weather": {"sun": None}, "pose": [1.0] * 16},
+        {"scene": "kitchen", "weather": {"sun": None}, "pose": [*[*[1.0, 0, 0, 0, 0] * 3, 1.0]]},
         {"depth_kind": "distance"},
     ],
     ids=str,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from depthlm_plugin.errors import DepthLMError
 from depthlm_plugin.records.line_index import Lines, find_lines
-from depthlm_plugin.records.record import parse_row
+from depthlm_plugin.records.raw import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
 from depthlm_plugin.records.shard_writer import write_shards
 

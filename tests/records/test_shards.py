@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.records.checksums import sealed
-from depthlm_plugin.records.record import parse_row
+from depthlm_plugin.records.raw import parse_row
 from depthlm_plugin.records.rows import open_rows, read_rows
 from depthlm_plugin.records.shard_index import read_index, write_index
 from depthlm_plugin.records.shard_writer import write_shards

@@ -10,7 +10,8 @@ from depthlm_plugin import DepthSamples
 from depthlm_plugin.cli import main
 from depthlm_plugin.errors import DepthLMError, RecordError
 from depthlm_plugin.records import storage
-from depthlm_plugin.records.record import find_image, parse_row
+from depthlm_plugin.records.raw import parse_row
+from depthlm_plugin.records.record import find_image
 from depthlm_plugin.records.rows import open_rows, read_rows
 from depthlm_plugin.records.shard_writer import write_shards
 from depthlm_plugin.views.decode import image_size, load_pixels, load_rgb
@@ -243,7 +244,7 @@ def test_samples_of_remote_pictures(remote, record_folder, make_record):
     [far] = DepthSamples(path, media_dir=remote)
     [near] = DepthSamples(path, media_dir=path.parent / "far")
     np.testing.assert_array_equal(far.image, near.image)
-    bad = make_record(image="rgb/a.png", intrinsics=[150, 148, 99, 76, 400, 300])
+    bad = make_record(image="rgb/a.png", intrinsics=[300, 296, 199, 151, 400, 300])
     path.write_text(json.dumps(bad))
     with pytest.raises(RecordError, match=r"rgb/a.png is 200x150 but its intrinsics are for 400"):
         list(DepthSamples(path, media_dir=remote))

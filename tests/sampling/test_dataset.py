@@ -133,7 +133,7 @@ def test_a_position_without_a_sample_says_why(mixed):
 
 
 def test_training_repeats_the_samples_of_a_record_that_has_fewer(record_folder, make_record):
-    points = [*INSIDE[:1], *[[0, 0]] * 2]
+    points = [*INSIDE[:1], [0, 0], [1, 0]]
     path = record_folder([make_record(pixel_coords=points)])
     options = {"train": True, "points_per_record": "all"} | CROPS
     samples = DepthSamples(path, **options)
@@ -181,7 +181,7 @@ class CountedReads(list):
         return super().__getitem__(row)
 
 
-@pytest.mark.parametrize(("points", "reads"), [(5, 1), ("all", 2)])  # to count them, all first
+@pytest.mark.parametrize(("points", "reads"), [(5, 2), ("all", 3)])  # at opening; to count
 def test_the_points_of_a_record_are_planned_once(record_folder, make_record, points, reads):
     folder = record_folder([]).parent
     records = CountedReads([make_record(pixel_coords=GRID, depth=METRES)] * 2)
@@ -194,8 +194,9 @@ def test_the_points_of_a_record_are_planned_once(record_folder, make_record, poi
 def test_what_holds_no_records_is_refused_at_opening(tmp_path, record_folder):
     with pytest.raises(DepthLMError, match="does not exist"):
         DepthSamples(tmp_path / "gone.jsonl")
-    path = record_folder([])
-    assert (len(DepthSamples(path)), list(DepthSamples([]))) == (0, [])
+    for records in (record_folder([]), []):
+        with pytest.raises(DepthLMError, match="holds no record"):
+            DepthSamples(records)
 
 
 # --- worker processes

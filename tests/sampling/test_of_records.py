@@ -6,6 +6,7 @@ from depthlm_plugin import DepthSamples
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.records.rows import open_rows
+from depthlm_plugin.records.stated import Stated
 from depthlm_plugin.sampling.of_records import planner_of
 
 
@@ -18,7 +19,7 @@ def test_it_plans_what_depth_samples_does(record_folder, make_record, train):
         DepthLMConfig.from_block(config),
         train=train,
         size_multiple=16,
-        depth_kind="distance",
+        stated=Stated("distance"),
     )
     samples = DepthSamples(path, train=train, size_multiple=16, depth_kind="distance", **config)
     rows = open_rows(path)

@@ -109,6 +109,7 @@ def test_evaluation_keeps_every_point_whose_mark_fits_the_normalised_image(blank
         "pixel_coords": [point],
         "depth": [2.0],
         "depth_kind": "z",
+        "unusual": ["camera"],
     }
     planner = planner_for(image.parent, multiple=multiple, focal_px=200, on_error="skip")
     samples, counts = planner.plan(raw, "a:1", 0)
@@ -145,6 +146,7 @@ def test_training_crops(blank_image, size, scales, limits, multiple, epoch):
         "pixel_coords": [middle, [0, 0], [middle[0], middle[1] / 2]],
         "depth": [2.0, 2.0, 2.0],
         "depth_kind": "z",
+        "unusual": ["camera"],
     }
     planner = planner_for(image.parent, True, multiple, focal_px=200, **ranges)
     [sample], _ = planner.plan(raw, "a:1", 0, epoch)
@@ -353,7 +355,7 @@ def test_skipping_counts_by_reason_and_loses_no_good_record(record_folder, make_
         make_record(image="text.png"),
         make_record(pixel_coords=[[0, 0]], depth=[1]),  # at the border
         make_record(depth=[-1, -1, -1]),
-        make_record(intrinsics=[150, 148, 99, 76, 400, 300]),
+        make_record(intrinsics=[300, 296, 199, 151, 400, 300]),
         make_record(),
     ]
     path = record_folder(rows, images=[("a.png", (200, 150)), ("cut.png", (200, 150))])

@@ -8,6 +8,7 @@ import pytest
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.records.record import check_record
+from depthlm_plugin.records.stated import NOTHING
 from depthlm_plugin.sampling.planned import LeftOut
 from depthlm_plugin.sampling.planner import Planner
 from depthlm_plugin.sampling.points import AT_BORDER, REDRAWN, Chosen
@@ -101,7 +102,7 @@ def test_points_are_those_of_the_plainest_rules(
     folder = str(record_folder([raw]).parent)
     config = DepthLMConfig.from_block({"points_per_record": wanted, **CROPS, "max_depth_m": 8})
     chooser = Planner(config, "d", (folder,), train, 28)._chooser
-    record, _ = check_record(raw, "where", 3, None)
+    record, _ = check_record(raw, "where", 3, NOTHING)
     for points, packed in [(1, 1), (2, 1), (1, 5), (2, 3)]:
         found = list(chooser.choose(points, packed, record, "a.png", 2))
         assert found == list(Plain(chooser).choose(points, packed, record, "a.png", 2))

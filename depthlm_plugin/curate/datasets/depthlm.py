@@ -14,8 +14,10 @@ import numpy as np
 from ...errors import DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...records.files import record_files
-from ...records.record import check_record, find_image, parse_row
+from ...records.raw import parse_row
+from ...records.record import check_record, find_image
 from ...records.rows import Rows, open_rows
+from ...records.stated import Stated
 from ..frames import Frame, Item
 from ..reading import Reader, missing
 
@@ -49,6 +51,7 @@ class DepthLMFiles(Reader):
     """
 
     depth_kind: str | None = None
+    unusual: str | None = None
     file: str | None = None
     media_dir: str | None = None
 
@@ -77,7 +80,7 @@ class DepthLMFiles(Reader):
         file, row = item.at
         where, raw = _rows(file)[row]
         raw = parse_row(raw, where) if isinstance(raw, str) else raw
-        record, problems = check_record(raw, where, row, self.depth_kind)
+        record, problems = check_record(raw, where, row, Stated.of(vars(self), "--option"))
         if not len(record.depth_m):
             raise problems[0]
         folder = str(self.root / self.media_dir) if self.media_dir else os.path.dirname(file)

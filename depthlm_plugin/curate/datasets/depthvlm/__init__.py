@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ....errors import ConfigError, DepthLMError, RecordError
 from ....records.files import record_files
-from ....records.record import parse_row
+from ....records.raw import parse_row
 from ....records.rows import Rows, open_rows
 from ....views.decode import check_size, image_size
 from ...frames import Frame, Item, same_field
