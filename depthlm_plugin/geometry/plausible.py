@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _ORDERS = (
 _SCALES = (("half", 2.0), ("double", 0.5))
 
 
+@lru_cache(maxsize=256)  # many records have one camera
 def unusual_camera(camera: Camera) -> str | None:
     """Return what is rare about a camera, and which mistake would explain it; None for a usual one.
 

@@ -131,28 +131,22 @@ def numbers(
 
 def _check_types(value: Any, no_numbers: tuple[type, ...]) -> None:
     """Refuse values that NumPy would turn into numbers, though they are none."""
-    level: list[Any] = [value]
+    level = [value]
     while level:
         types = set(map(type, level))
-        for kind in types:
-            if not issubclass(kind, _NUMBERS) or kind in no_numbers:
-                odd = next(one for one in level if type(one) is kind)
-                raise ValueError(f"found {odd!r}")
-            if kind is np.ndarray:
-                _check_arrays(level)
-        level = list(chain.from_iterable(filter(_holds_more, level)))
+        if types <= _PLAIN:
+            return
+        if not types <= _LISTS:
+            for kind in types:
+                if kind in no_numbers or not issubclass(kind, _NUMBERS):
+                    raise ValueError(f"found {next(one for one in level if type(one) is kind)!r}")
+            level = [one for one in level if isinstance(one, (list, tuple, np.ndarray))]
+            if any(one.dtype.kind not in "iufO" for one in level if isinstance(one, np.ndarray)):
+                raise ValueError("found arrays of something else")
+            level = [one for one in level if getattr(one, "dtype", np.dtype("O")).kind == "O"]
+        level = list(chain.from_iterable(level))
 
 
-def _check_arrays(values: Any) -> None:
-    for value in values:
-        if isinstance(value, np.ndarray) and value.dtype.kind not in "iufO":
-            raise ValueError(f"found an array of {value.dtype}")
-
-
-def _holds_more(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind == "O" and value.ndim > 0
-    return isinstance(value, (list, tuple))
-
-
+_PLAIN = {int, float, type(None)}
+_LISTS = {list, tuple}
 _NUMBERS = (int, float, type(None), list, tuple, np.ndarray, np.integer, np.floating)

@@ -177,7 +177,7 @@ def _check_unit(depth_m: Floats, where: str) -> None:
     measured = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
     if not len(measured):
         return
-    median_m = float(np.median(measured))
+    median_m = float(np.partition(measured, len(measured) // 2)[len(measured) // 2])
     low_m, high_m = RECORD_MEDIAN_M
     if low_m <= median_m <= high_m:
         return
