@@ -56,13 +56,13 @@ def let_open(mm_plugin: Any, opens: bool) -> None:
     """
     if opens:
         setattr(mm_plugin, _OPENS, True)
-    else:
-        vars(mm_plugin).pop(_OPENS, None)  # as if it had never been: `datasets` hashes it
+    elif opens_views(mm_plugin):
+        delattr(mm_plugin, _OPENS)  # as if it had never been: `datasets` hashes it
 
 
 def opens_views(mm_plugin: Any) -> bool:
     """Return whether `let_open` lets this image plugin open views."""
-    return getattr(mm_plugin, _OPENS, False)
+    return getattr(mm_plugin, _OPENS, False) is True
 
 
 def refuse_views(name: str, dataset: Dataset) -> None:
