@@ -14,6 +14,7 @@ from llamafactory.extras import logging
 from ..config.saved import load_config
 from . import compat
 from .mrope import with_token_types
+from .open_views import let_open
 
 logger = logging.get_logger("llamafactory.depthlm")
 
@@ -26,6 +27,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def initialise(self: Any, model_args: Any, *args: Any, **kwargs: Any) -> None:
         original(self, model_args, *args, **kwargs)
+        let_open(self.template.mm_plugin, False)
         for folder in [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
             config = load_config(folder)
             if config is None:

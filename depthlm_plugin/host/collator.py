@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from ..views.view import window_size
-from .open_views import is_view, views_as
+from .open_views import is_view, opens_views, views_as
 from .tokens import TokenCheck
 
 
@@ -22,7 +22,8 @@ def collate_with(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def __call__(self: Any, features: list[dict[str, Any]]) -> Any:  # noqa: N807  its name there
         images = [feature.get("images") or [] for feature in features]
-        if not any(is_view(image) for image in chain(*images)):
+        planned = opens_views(self.template.mm_plugin)
+        if not planned or not any(is_view(image) for image in chain(*images)):
             return original(self, features)
         check = getattr(self, "_depthlm_check", None)
         if check is None:

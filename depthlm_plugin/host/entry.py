@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from ..errors import ConfigError
+from .open_views import let_open
 from .run import Run, dataset_info, prepare
 
 
@@ -39,13 +40,16 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
                 template, model_args, data_args, training_args, stage, tokenizer, processor
             )
 
+        let_open(template.mm_plugin, False)
         run = prepare(data_args, model_args, training_args, stage, processor)
         if run is None:
             return stock(data_args)
         data_args = copy.copy(data_args)
         data_args.depthlm_run = run
         if stage != "sft":
-            return stock(data_args)
+            module = stock(data_args)
+            let_open(template.mm_plugin, True)
+            return module
         answers = training_args.do_train and run.config.eval_answers is not None
         if answers:
             check_answers(run, model_args, data_args, training_args)
@@ -68,6 +72,7 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
                 run, data_args.depthlm_aligned, template, data_args, tokenizer, processor
             )
         module["depthlm"] = run
+        let_open(template.mm_plugin, True)
         return module
 
     return get_dataset

@@ -24,7 +24,7 @@ from ..records.units import open_dataset
 from ..sampling.points import REDRAWN
 from .aligned import SKIPPED, total
 from .checks import check_views
-from .open_views import views_as
+from .open_views import refuse_views, views_as
 from .run import FORMATTING, Run
 from .tokens import ShortRuns, SizedProcessor, repeated_tokens
 
@@ -59,15 +59,16 @@ def get_merged_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         run: Run | None = getattr(data_args, "depthlm_run", None)
         args = (model_args, data_args, training_args, stage)
-        if run is None or not set(dataset_names or ()) & run.datasets.keys():
+        if run is None or not dataset_names:
             return original(dataset_names, *args, return_dict=return_dict)
         train = dataset_names is not data_args.eval_dataset
         loaded = {}
-        for name in dataset_names or ():
+        for name in dataset_names:
             if name in run.datasets:
                 loaded[name] = _load(name, run, train, *args[:3])
             else:
                 loaded |= original([name], *args, return_dict=True)
+                refuse_views(name, loaded[name])
         kept: dict[str, Dataset] | None = getattr(data_args, "depthlm_aligned", None)
         if kept is not None and not train:
             kept.update((name, loaded[name]) for name in loaded if name in run.datasets)

@@ -223,8 +223,11 @@ class View:
                 model, *coefficients = fields["lens"].split(",")
                 lens = Lens(model, tuple(map(float, coefficients)))
             size_wh = int(source_w), int(source_h)
+            image = fields["image"]
+            if "\0" in image:
+                raise ValueError("its image has a null character")
             return cls(
-                fields["image"],
+                image,
                 Camera(float(fx), float(fy), float(cx), float(cy), size_wh, lens),
                 float(fields["focal"]),
                 left,
@@ -234,7 +237,7 @@ class View:
                 fields.get("exif", "refuse"),
                 fields.get("resampling", "fast"),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:  # a focal length of 1e300
             raise GeometryError(f"malformed view {uri[:200]!r}: {error!r}") from error
 
 
