@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from support.host_tools import SMALL, losses, run
 from torch.nn.functional import scaled_dot_product_attention
@@ -217,6 +218,16 @@ def test_a_tower_of_another_shape_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 def test_every_known_family_is_found_here() -> None:
     assert WINDOWED.keys() == TOWERS.keys()
     assert describe().endswith("equal windows of vision towers in one call")
+
+
+def test_flash_attention_is_named_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: False)
+    assert describe().startswith("SDPA: flash-attn 2 is not installed or has no GPU here")
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
+    said = "SDPA with flash_attn: auto, which never picks flash-attn; flash-attn with fa2"
+    assert describe().startswith(said)
+    repaired = "(depth runs repair transformers, whose own fa2 crashes)"
+    assert (repaired in describe()) == (transformers.__version__ == "5.6.0")
 
 
 def test_an_unknown_shape_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
