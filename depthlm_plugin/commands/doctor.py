@@ -62,7 +62,7 @@ def _checks() -> Iterator[Check]:
         yield Check(variable, value == "1", f"{value}", f"unset {variable}: it keeps depthlm off")
     yield _command("llamafactory-cli")
     yield _command("torchrun")
-    yield _imports()
+    yield from _imports()
 
 
 def _requirements() -> Iterator[Check]:
@@ -98,24 +98,25 @@ def _command(name: str) -> Check:
 _PROBE = """
 import json, torch, torchvision, torchaudio, bitsandbytes
 import llamafactory.train.tuner
-from depthlm_plugin.host import compat
+from depthlm_plugin.host import attention, compat
 device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: CPU only"
-print(json.dumps({"broken": compat.broken, "device": device}))
+print(json.dumps({"broken": compat.broken, "device": device, "attention": attention.describe()}))
 """
 
 
-def _imports() -> Check:
+def _imports() -> Iterator[Check]:
     print("     starting LLaMA-Factory (up to a minute) ...", file=sys.stderr)
     process = subprocess.run(
         [sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False
     )
     if process.returncode != 0:
         error = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        return Check(
-            "LLaMA-Factory", False, error, f"the installed set does not import: {_INSTALL}"
-        )
+        yield Check("LLaMA-Factory", False, error, f"the installed set does not import: {_INSTALL}")
+        return
     result = json.loads(process.stdout.strip().splitlines()[-1])
     if result["broken"]:
         found = "; ".join(f"{seam} {problem}" for seam, problem in result["broken"].items())
-        return Check("LLaMA-Factory", False, found, 'pip install "llamafactory==0.9.5"')
-    return Check("LLaMA-Factory", True, f"imports, all seams found; {result['device']}")
+        yield Check("LLaMA-Factory", False, found, 'pip install "llamafactory==0.9.5"')
+    else:
+        yield Check("LLaMA-Factory", True, f"imports, all seams found; {result['device']}")
+    yield Check("attention", True, result["attention"])

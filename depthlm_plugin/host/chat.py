@@ -13,6 +13,7 @@ from llamafactory.extras import logging
 
 from ..config.saved import load_config
 from . import compat
+from .attention import mend_attention
 from .mrope import with_token_types
 from .open_views import let_open
 
@@ -34,6 +35,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
                 continue
             compat.require()
             setattr(self.model, _MARK, config)
+            mend_attention(self.model)
             logger.warning_rank0(
                 f"depthlm: {folder} answers in metres about pictures whose focal length is"
                 f" {config.focal_px:g} px, marked as depthlm render writes them. Pictures of more"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from packaging.version import Version
+
 from ..errors import HostError
 
 KNOWN_GOOD = ("0.9.5",)
@@ -11,18 +16,45 @@ broken: dict[str, str] = {}
 
 
 def require() -> None:
-    """Raise one clear error when LLaMA-Factory is not the one this package can extend.
+    """Raise one clear error when depth runs would break, or be wrong, with what is installed.
 
     Raises:
-        HostError: Naming every seam that has moved, and the versions that are known to work.
+        HostError: Naming every seam of LLaMA-Factory that has moved and the versions that are known
+            to work, or a transformers whose positions are wrong.
     """
+    transformers = _installed("transformers")
+    if transformers is not None and Version("5.3.dev0") <= transformers < Version("5.5.4"):
+        raise HostError(
+            f"transformers {transformers} gives still pictures of Qwen2.5-VL wrong positions in"
+            ' time (5.3 to 5.5.3 do); pip install "transformers>=5.6"'
+        )
     if not broken:
         return
-    from llamafactory import __version__ as version
+    from llamafactory import __version__ as found
 
     raise HostError(
-        f"LLaMA-Factory {version} is not as depthlm-plugin expects it:\n"
+        f"LLaMA-Factory {found} is not as depthlm-plugin expects it:\n"
         + "\n".join(f"  {seam}: {problem}" for seam, problem in sorted(broken.items()))
         + f"\nKnown to work: LLaMA-Factory {', '.join(KNOWN_GOOD)}. Install one of these"
         f' (pip install "llamafactory=={KNOWN_GOOD[-1]}") or a newer depthlm-plugin.'
     )
+
+
+def liger_problem(model_args: Any) -> str | None:
+    """Return why a run cannot use the Liger kernels that it asks for, if it cannot."""
+    liger = _installed("liger-kernel")
+    if not getattr(model_args, "enable_liger_kernel", False) or liger is None:
+        return None  # if it is not installed, LLaMA-Factory has said so
+    if liger >= Version("0.8"):
+        return None
+    return (
+        f"enable_liger_kernel: liger-kernel {liger} breaks the generation of Qwen-VL models, and so"
+        ' evaluation in metres; pip install "liger-kernel>=0.8", or remove enable_liger_kernel'
+    )
+
+
+def _installed(name: str) -> Version | None:
+    try:
+        return Version(version(name))
+    except PackageNotFoundError:
+        return None

@@ -12,6 +12,7 @@ from llamafactory.model import load_model, load_tokenizer
 
 from ..sampling.sample import Sample
 from . import compat
+from .attention import mend_attention
 from .mrope import with_token_types
 from .open_views import views_as
 from .processors.registry import grid_of, quicken
@@ -51,6 +52,7 @@ class LoadedModel:
         self._processor.image_max_pixels, self._processor.image_min_pixels = _NO_LIMIT, 0
         self._template = get_template_and_fix_tokenizer(self._tokenizer, data_args)
         self._model = load_model(self._tokenizer, model_args, finetuning_args, is_trainable=False)
+        mend_attention(self._model)
         stop = self._template.get_stop_token_ids(self._tokenizer)
         self._stop = [self._tokenizer.eos_token_id, *stop]
 

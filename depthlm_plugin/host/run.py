@@ -170,6 +170,7 @@ def prepare(
         )
     if getattr(training_args, "batch_eval_metrics", False):
         problems.append("batch_eval_metrics cannot be used with depth data; remove it")
+    problems += filter(None, [compat.liger_problem(model_args)])
     if problems:
         raise ConfigError("depthlm: " + "; ".join(problems))
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None

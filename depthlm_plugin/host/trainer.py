@@ -28,6 +28,7 @@ from ..sampling.sample import Question
 from ..scoring.prediction import SIDECAR, Prediction, PredictionRow, write_jsonl_atomically
 from ..scoring.scores import Scores
 from ..scoring.table import table_of
+from .attention import mend_attention
 from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
@@ -55,6 +56,8 @@ def trainer_on(base: Any) -> Any:
             self._prediction_rows: dict[str, list[PredictionRow]] = {}
             self._generation: dict[str, Any] = dict(kwargs.get("gen_kwargs") or {})
             super().__init__(*args, **kwargs)
+            if depthlm is not None:
+                mend_attention(self.model)
 
         __init__._depthlm = True  # type: ignore[attr-defined]
 
