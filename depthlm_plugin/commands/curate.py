@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     )
     for reason, count in left_out.items():
         print(f"  {count:7d}  {reason}", file=sys.stderr)
+    for what, count in counts["lacking"].items():
+        print(f"  {count:7d}  records without {what}", file=sys.stderr)
     places = {key: str(getattr(output, key)) for key in ("records", "card", "sheet")}
     print(json.dumps({"name": name, "places": places} | counts))
     return 1 if left_out else 0
