@@ -60,8 +60,13 @@ class SunRgbdFrames(Reader):
             if split_file is None:
                 raise missing(self.root, "SUN RGB-D with its toolbox", f"{_SPLIT_FILE}")
             wanted = _listed(split_file, f"all{self.split}")
+        taken = set()
         for folder in _frame_folders(base):
             name = folder.relative_to(base).as_posix()
+            if self.compat and (place := _sun3d_place(name)) is not None:
+                if place in taken:
+                    continue
+                taken.add(place)
             if name.startswith(_NYU) == self.IS_NYU and (wanted is None or name in wanted):
                 yield Item(name, str(folder))
 
@@ -80,15 +85,20 @@ class SunRgbdFrames(Reader):
                 " the same size",
             )
         k = read_numbers(folder / "intrinsics.txt", 9, where, "a 3x3 matrix")
-        parts = item.frame_id.split("/")
         return Frame(
             image,
             Camera.from_intrinsics([k[0], k[4], k[2] - 1, k[5] - 1, width, height]),
             "z",
             depth_m=_published(raw) if self.compat else _metres(raw),
-            scene="/".join(parts[:3]) if "sun3ddata" in parts else item.frame_id,
-            camera_name=parts[0],
+            scene=_sun3d_place(item.frame_id) or item.frame_id,
+            camera_name=item.frame_id.split("/")[0],
         )
+
+
+def _sun3d_place(name: str) -> str | None:
+    """Return the folder of a place of SUN3D that a frame is of; None for other parts."""
+    parts = name.split("/")
+    return "/".join(parts[:3]) if "sun3ddata" in parts else None
 
 
 def _metres(raw: NDArray[np.uint16]) -> Floats:

@@ -1,5 +1,7 @@
 """SUN RGB-D (with its NYU part) and KITTI against the scene that their fixtures show."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,6 +50,8 @@ def test_nyuv2_of_sunrgbd_has_the_holes_of_its_raw_depth(tmp_path, capsys):
 
 def test_sunrgbd_as_published_is_too_near_by_a_fifth_and_says_so(tmp_path, capsys):
     truth = write_sunrgbd(tmp_path / "raw")
+    more_of_sun3d(tmp_path / "raw/SUNRGBD")
+    truth["xtion/sun3ddata/mit/lab/frame_1"] = truth["xtion/sun3ddata/hotel/room_1/frame_7"]
     curate(capsys, "sunrgbd", tmp_path / "raw", tmp_path / "out", "--compat", "official", *ONE)
     records = read_records(tmp_path / "out" / "sunrgbd_all.jsonl")
     for record in records:
@@ -55,7 +59,33 @@ def test_sunrgbd_as_published_is_too_near_by_a_fifth_and_says_so(tmp_path, capsy
         ratio = np.array(record["depth"]) / distance_at(*truth[record["id"]], u, v)
         assert np.median(ratio) == pytest.approx(0.8, abs=0.001)
         assert record["depth_kind"] == "distance"
-    assert "0.8 times the true ones" in (tmp_path / "out/sunrgbd_all/README.md").read_text()
+    card = (tmp_path / "out/sunrgbd_all/README.md").read_text()
+    assert "0.8 times the true ones" in card
+    assert "of each place of SUN3D one" in card
+    frames = ["kv2/kinect2data/000002_2014-05-26", "realsense/sa/2014_10-1"]
+    assert [record["id"] for record in records] == [
+        *frames, "xtion/sun3ddata/hotel/room_1/frame_7", "xtion/sun3ddata/mit/lab/frame_1",
+    ]  # fmt: skip
+
+
+def test_sunrgbd_takes_every_frame_of_a_place_where_labels_are_correct(tmp_path, capsys):
+    write_sunrgbd(tmp_path / "raw")
+    more_of_sun3d(tmp_path / "raw/SUNRGBD")
+    options = ("--split", "all", *ONE)
+    counts, _ = curate(capsys, "sunrgbd", tmp_path / "raw", tmp_path / "out", *options)
+    assert counts["records"] == 8
+
+
+def more_of_sun3d(base):
+    """Make further frames of the place that is there, and a second place."""
+    base = base / "xtion/sun3ddata"
+    for name in (
+        "hotel/room_1/frame_9",
+        "hotel/room_2/frame_1",
+        "mit/lab/frame_1",
+        "mit/lab/frame_2",
+    ):
+        shutil.copytree(base / "hotel/room_1/frame_7", base / name)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,11 @@ ROTATION, QUATERNION = "camera_rotation_final", "camera_rotation_final_quaternio
         ("taskonomy", lambda info: {ROTATION: info[ROTATION][::-1]}, "its own point is not in the"),
         ("taskonomy", lambda info: {ROTATION: None}, "none in its JSON file"),
         ("taskonomy", lambda info: {"camera_location": None}, "none in its JSON file"),
-        ("hm3d", lambda info: {QUATERNION: [*info[QUATERNION][1:], 0.0]}, "its two rotations dif"),
+        (
+            "hm3d",
+            lambda info: {QUATERNION: [-info[QUATERNION][0], *info[QUATERNION][1:]]},
+            "its two rotations dif",
+        ),
         ("hm3d", lambda info: {QUATERNION: None}, None),
         ("hm3d", lambda info: {ROTATION: None}, None),
     ],
