@@ -63,7 +63,11 @@ class DepthLMFiles(Reader):
         path = self.root / self.file if self.file else self.root
         try:
             files = record_files(str(path))
+            for file in files:
+                self.below(Path(file), "depthlm")
             counts = {file: len(_rows(file)) for file in files}
+        except RecordError:
+            raise
         except DepthLMError as error:
             looked_for = self.file or "*.jsonl, *.json or *.parquet"
             raise missing(self.root, "a folder of DepthLM records", looked_for) from error

@@ -93,7 +93,7 @@ class Omnidata(Reader):
 
         def place(domain: str, suffix: str = ".png", name: str | None = None) -> Path:
             folder = self.root / self._named(item.at, domain, building)
-            return folder / f"{view}_domain_{name or domain}{suffix}"
+            return self.below(folder / f"{view}_domain_{name or domain}{suffix}", where)
 
         image = place("rgb")
         infos = [place(of, ".json", name) for of in _INFO_FOLDERS for name in _INFO_NAMES]
@@ -158,7 +158,10 @@ class Omnidata(Reader):
         Raises:
             DepthLMError: For a file that is not there, or not such a table.
         """
-        places = (self.root / name, self.root / "splits_taskonomy" / name)
+        places = [
+            self.below(self.root / folder / name, "--option splits")
+            for folder in ("", "splits_taskonomy")
+        ]
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             looked_for = f"{name} (from {origin}; --split all needs none)"
@@ -177,7 +180,7 @@ def _read_info(paths: list[Path], where: str) -> dict[str, Any]:
         )
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             "bad file", where, f"{path} is not JSON ({error}); fetch it again"
         ) from error
@@ -208,16 +211,7 @@ def _camera(info: dict[str, Any], size_wh: tuple[int, int], where: str) -> Camer
 
 
 def _read_depth(path: Path, camera: Camera, where: str) -> NDArray[np.uint16]:
-    raw = read_depth_png(path, where)
-    width, height = camera.size_wh
-    if raw.shape != (height, width):
-        raise RecordError(
-            "bad depth image",
-            where,
-            f"{path} is {raw.shape[1]}x{raw.shape[0]}, the picture {width}x{height}; expected the"
-            " same size",
-        )
-    return raw
+    return read_depth_png(path, where, camera.size_wh)
 
 
 def _valid(raw: NDArray[np.uint16]) -> NDArray[np.bool_]:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ...errors import GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
-from ...views.decode import FORMATS, check_size, decode_rgb, load_rgb
-from ..formats.files import inside
+from ...views.decode import check_size, decode_rgb, load_rgb
+from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
 from .chunks import write_whole
@@ -154,26 +153,22 @@ class Job:
     def _kept(self, frame: Frame, item: Item, where: str) -> str:
         """Return the path of a picture that stays as it is, having looked at all of it."""
         if isinstance(frame.image, bytes):
-            suffix, size_wh = _inspect(frame.image, where)
-            name = self._name(item, suffix)
-        else:
-            size_wh = load_rgb(str(frame.image), where).size
-            name = f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
-        check_size(size_wh, frame.camera, name, where)
-        if isinstance(frame.image, bytes):
+            name = self._name(item, _suffix(frame.image, frame.camera, where))
             self._write(name, frame.image)
-        return name
+            return name
+        load_rgb(str(frame.image), where, camera=frame.camera)
+        return f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
 
     def _prepared(
         self, frame: Frame, item: Item, where: str, focal_px: float
     ) -> tuple[str, Camera]:
         """Write a picture for training; return its path and its camera."""
         if isinstance(frame.image, bytes):
-            picture = decode_rgb(io.BytesIO(frame.image), "its picture", where)
+            source = io.BytesIO(frame.image)
+            picture = decode_rgb(source, "its picture", where, camera=frame.camera)
         else:
-            picture = load_rgb(str(frame.image), where)
+            picture = load_rgb(str(frame.image), where, camera=frame.camera)
         name = self._name(item, ".jpg")
-        check_size(picture.size, frame.camera, name, where)
         data, camera = prepare(picture, frame.camera, focal_px)
         self._write(name, data)
         return name, camera
@@ -187,20 +182,20 @@ class Job:
         write_whole(path, data)
 
 
-def _inspect(data: bytes, where: str) -> tuple[str, tuple[int, int]]:
-    """Return the suffix and size of an encoded picture, which must decode."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            image.load()
-            suffix = _SUFFIXES.get(str(image.format))
-            size_wh = image.size
-    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
-        raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
+def _suffix(data: bytes, camera: Camera, where: str) -> str:
+    """Return the suffix of an encoded picture, which must decode, to the size of its camera."""
+
+    def check(size_wh: tuple[int, int]) -> None:
+        check_size(size_wh, camera, "its picture", where)
+
+    with opened_image(io.BytesIO(data), "unreadable image", where, "its picture", check) as image:
+        image.load()
+        suffix = _SUFFIXES.get(str(image.format))
     if suffix is None:
         raise RecordError(
             "unreadable image", where, f"its picture is {image.format}; expected PNG or JPEG"
         )
-    return suffix, size_wh
+    return suffix
 
 
 def _file_name(frame_id: str) -> str:
