@@ -66,6 +66,9 @@ class Reader(ABC):
     """Which of `pose`, `timestamp` and `speed_m_s` its records can have."""
     OFFICIAL: ClassVar[Official | None] = None
     """How DepthLM's published labels differ, where there are some."""
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ()
+    """The reasons of `RecordError` for which the card says that frames are left out: a curation
+    that leaves out no others succeeds."""
     VERBATIM: ClassVar[bool] = False
     """Whether labels stay as they are: quantity, order and all digits."""
 

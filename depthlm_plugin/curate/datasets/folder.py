@@ -30,8 +30,9 @@ class RgbdFolder(Reader):
     Source: your own recording, or any dataset in such a layout (ScanNet, Replica, 7-Scenes).
     Pictures in `rgb/`, `color/`, `image/` or `images/` and depth in `depth/` or `depths/`, of the
     root or of every folder in it (one a scene), or one `rgb.png` beside one `depth.png` there;
-    elsewhere: `--option rgb=results/frame*.jpg` `--option depth=results/depth*.png`. A picture belongs to the depth image with the same name;
-    of a pattern, to the one with the same text in place of the stars.
+    elsewhere: `--option rgb=results/frame*.jpg` `--option depth=results/depth*.png`. A picture
+    belongs to the depth image with the same name; of a pattern, to the one with the same text in
+    place of the stars.
 
     Licence: yours to state.
 

@@ -40,6 +40,7 @@ class Hm3d(Omnidata):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "all")
     STORED_DEPTH: ClassVar[str] = "z, 1/512 m"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("mostly holes",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     COMPONENT: ClassVar[str] = "hm3d"
     MIN_VALID: ClassVar[float] = 0.5

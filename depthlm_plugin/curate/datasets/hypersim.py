@@ -66,6 +66,7 @@ class Hypersim(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
     STORED_DEPTH: ClassVar[str] = "distance, m"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("tilt-shift camera",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:

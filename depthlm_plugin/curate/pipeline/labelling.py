@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ class Job:
         records = []
         for item in items:
             counts.frames += 1
-            where = f"{self.dataset} {item.frame_id}"
+            where = f"{self.dataset} {_escaped(item.frame_id)}"
             try:
+                _check_text(item.frame_id, where)
                 records.append(self._record(self._load(item, where), item, where, counts))
             except RecordError as error:
                 counts.left_out[error.reason] += 1
@@ -79,7 +81,7 @@ class Job:
         # A relative root alone may be any word.
         end = r"(?![\w-]|\.\w)" if self.reader.root.is_absolute() else "(?=/)"
         said = re.sub(rf"(?<![\w./-]){re.escape(root)}{end}", "ROOT", error.message)
-        return f"{error.where}: {said}"
+        return _escaped(f"{error.where}: {said}")
 
     def _load(self, item: Item, where: str) -> Frame:
         try:
@@ -123,6 +125,8 @@ class Job:
         labels = depth_m.tolist()
         if not verbatim:
             labels = [round(label, _DIGITS) for label in labels]
+        for text in (image, frame.scene, frame.camera_name, *_texts(frame.extra)):
+            _check_text(text or "", where)
         counts.records += 1
         counts.points += len(labels)
         counts.short += len(labels) < self.points
@@ -180,6 +184,33 @@ class Job:
         path = self.folder.parent / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
+
+
+def _escaped(text: str) -> str:
+    """Return text as UTF-8 can hold it: other bytes of names in hexadecimal."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            "name is not UTF-8",
+            where,
+            f"'{_escaped(text[max(0, error.start - 40) : error.end + 20])}' is not UTF-8, which"
+            " records are; rename it, as convmv -f latin1 -t utf8 does for whole folders",
+        ) from error
+
+
+def _texts(extra: Mapping[str, Any]) -> Iterator[str]:
+    """Yield further keys and values of a record, as JSON has them."""
+    for key, value in extra.items():
+        yield key
+        yield json.dumps(value, ensure_ascii=False)
 
 
 def _suffix(data: bytes, camera: Camera, where: str) -> str:

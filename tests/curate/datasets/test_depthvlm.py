@@ -217,7 +217,7 @@ def _cut(root):
         (5, lambda record: record.update(depth_type="inverse"), "depth_type is 'inverse'"),
         (5, lambda record: record.update(original_depth_size=[60, 60]), "its depth map is 60x60"),
         (5, lambda record: record.update(original_rgb_size=[480, 360]), "is 240x180 but its"),
-        (5, lambda record: record.update(image="../../x.jpg"), "is not below"),
+        (5, lambda record: record.update(image="../../x.jpg"), "leads out of --root"),
         (0, _without("depth_path"), "key 'depth_path' must hold a path, found None"),
         (0, lambda record: record.update(depth_path="x.png"), "set --option depth_dir=..."),
         (0, lambda record: record.update(image="x.jpg"), "set --option media_dir=..."),

@@ -240,7 +240,7 @@ def test_hm3d(tmp_path, capsys, split):
     Image.fromarray(depth).save(path)
     Image.fromarray(np.where(depth == 65535, 0, 255).astype(np.uint8)).save(mask)
     options = ["--split", split, *ONE]
-    counts, said = curate(capsys, "hm3d", tmp_path / "raw", tmp_path / "out", *options, status=1)
+    counts, said = curate(capsys, "hm3d", tmp_path / "raw", tmp_path / "out", *options)
     assert counts["left_out"] == {"mostly holes": 1}
     assert "48 % of its pixels have a depth, expected 50 % or more" in said
     truth = of(truth, scene)

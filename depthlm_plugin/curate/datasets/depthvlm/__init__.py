@@ -59,6 +59,7 @@ class DepthVLMFiles(Reader):
     depth_dir: str | None = None
 
     STORED_DEPTH: ClassVar[str] = "z, as given"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("depth of another picture",)
     VERBATIM: ClassVar[bool] = True
 
     def items(self) -> Iterator[Item]:
