@@ -1,11 +1,8 @@
 """Raw data that names files elsewhere, by links or in lists, reads nothing outside of its root."""
 
-import json
 import re
-import shutil
 
 import pytest
-from support.curate_checks import curate
 from support.raw.every import EVERY
 
 from depthlm_plugin.curate.pipeline.labelling import Job
