@@ -9,6 +9,9 @@ from support.curate_checks import assert_labels_the_scene, assert_poses_agree, c
 from support.raw.sun_kitti import SUN_FRAMES, write_kitti, write_sunrgbd
 from support.scene import distance_at
 
+from depthlm_plugin.curate.registry import make_reader
+from depthlm_plugin.errors import DepthLMError
+
 NYU = "kv1/NYUdata/NYU0001"
 ONE = ["--workers", 1]
 
@@ -126,6 +129,25 @@ def test_kitti_eigen_test(tmp_path, capsys):
     assert_labels_the_scene(records, left, out)
     assert {record["scene"] for record in records} == {"2011_09_26_drive_0002_sync"}
     assert all((np.array(record["pixel_coords"])[:, 1] > 20).all() for record in records)
+
+
+def test_kitti_eigen_list_without_the_folder_of_the_date(tmp_path, capsys):
+    truth = write_kitti(tmp_path / "raw")
+    path = tmp_path / "raw" / "eigen_test_files_with_gt.txt"
+    path.write_text(path.read_text().replace("2011_09_26/2011", "2011"))
+    out = tmp_path / "out"
+    curate(capsys, "kitti", tmp_path / "raw", out, *ONE)
+    left = {name: seen for name, seen in truth.items() if "image_02" in name}
+    assert_labels_the_scene(read_records(out / "kitti_eigen_test.jsonl"), left, out)
+
+
+@pytest.mark.parametrize("old", ["image_02/data/", "0000000005.png 2011", " 180.5", "_sync/image"])
+def test_kitti_eigen_list_of_another_form(tmp_path, old):
+    write_kitti(tmp_path / "raw")
+    path = tmp_path / "raw" / "eigen_test_files_with_gt.txt"
+    path.write_text(path.read_text().replace(old, old.replace("0", "a").replace("_sync", ""), 1))
+    with pytest.raises(DepthLMError, match=r"gt.txt:1: expected \[date/\]drive/camera/data"):
+        list(make_reader("kitti", tmp_path / "raw").items())
 
 
 def test_kitti_train_has_both_cameras(tmp_path, capsys):

@@ -66,6 +66,8 @@ class DepthVLMFiles(Reader):
         """Yield the rows of all files, in name order."""
         if not self.root.is_dir():
             raise missing(self.root, "a folder of DepthVLM records", "records files")
+        for option in ("file", "media_dir", "depth_dir"):
+            self.below(self.root / (getattr(self, option) or ""), f"--option {option}")
         try:
             files = record_files(str(self.root / self.file if self.file else self.root))
             files = [file for file in files if file.endswith((".jsonl", ".json"))]
