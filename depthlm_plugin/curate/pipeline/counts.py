@@ -112,7 +112,7 @@ class Counts:
             raw["short"],
             Counter(raw["left_out"]),
             Counter(raw["dropped"]),
-            Counter(raw["lacking"]),
+            Counter(raw.get("lacking", {})),  # of an older version: none
             Counter(dict(raw["depths"])),
             set(raw["scenes"]),
             list(raw["messages"]),
