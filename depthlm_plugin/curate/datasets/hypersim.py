@@ -113,7 +113,10 @@ class Hypersim(Reader):
         depth_m = read_hdf5(path, where, (height, width))
         if not np.issubdtype(depth_m.dtype, np.floating):
             raise RecordError(
-                "bad depth array", where, f"{path} holds {depth_m.dtype}, expected metres"
+                "bad depth array",
+                where,
+                f"{path} holds {depth_m.dtype} of the shape {depth_m.shape}, expected"
+                " floating-point metres",
             )
         matrix, aspect = self._matrix(scene, where)
         if not math.isclose(width / height, aspect, rel_tol=1e-3):

@@ -13,10 +13,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DepthLMError
+from ...errors import DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ
+from ...views.decode import image_size
 from ..formats.files import read_depth_png, read_text
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
@@ -103,7 +104,19 @@ class Matterport3d(Reader):
         house, stem = item.frame_id.split("/")
         scan = _read_conf(conf)[stem]
         image = Path(pictures) / scan.picture
-        raw = read_depth_png(self.below(Path(depths) / scan.depth, where), where, _SIZE_WH)
+        size_wh = image_size(str(self.below(image, where)), where)
+
+        def check(depth_wh: tuple[int, int]) -> None:
+            if not size_wh == depth_wh == _SIZE_WH:
+                raise RecordError(
+                    "size differs from intrinsics",
+                    where,
+                    f"the picture is {size_wh[0]}x{size_wh[1]}, depth {depth_wh[0]}x{depth_wh[1]};"
+                    f" the intrinsics are for {_SIZE_WH[0]}x{_SIZE_WH[1]}, as they were published",
+                )
+
+        depth = self.below(Path(depths) / scan.depth, where)
+        raw = read_depth_png(depth, where, check=check)
         fx, fy, cx, cy = scan.intrinsics
         # Not 1024 - cy, and no half pixel in cx: of the camera with fx = 1076.45 the .conf has
         # (631.116, 509.202), its calibration in OpenCV's notation (631.116, 513.798).

@@ -81,7 +81,8 @@ def opened_image(
         raise RecordError(
             reason,
             where,
-            f"{what} cannot be decoded ({error or type(error).__name__}); fetch it again",
+            f"{what} cannot be decoded: it is damaged ({error or type(error).__name__}); fetch it"
+            " again",
         ) from error
 
 
@@ -154,13 +155,17 @@ def read_mask(path: Path, shape_hw: tuple[int, ...], where: str) -> NDArray[np.b
         raise RecordError(
             "missing mask", where, f"{path} does not exist; is the download complete?"
         )
-    check = exactly((shape_hw[1], shape_hw[0]), "bad mask", where, path)
+
+    def check(size_wh: tuple[int, int], *channels: int) -> None:
+        if channels or size_wh[::-1] != shape_hw:
+            shape = (*size_wh[::-1], *channels)
+            raise RecordError(
+                "bad mask", where, f"{path} has the shape {shape}, expected {shape_hw}"
+            )
+
     with opened_image(path, "bad mask", where, str(path), check) as image:
         values = np.asarray(image)
-    if values.ndim != 2:
-        raise RecordError(
-            "bad mask", where, f"{path} has the shape {values.shape}, expected {shape_hw}"
-        )
+    check(values.shape[1::-1], *values.shape[2:])
     result: NDArray[np.bool_] = values != 0
     return result
 

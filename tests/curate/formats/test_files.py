@@ -36,7 +36,7 @@ def test_a_small_file_that_claims_a_huge_size_costs_nothing(tmp_path, read, side
     pixels = DEPTH if read == "depth" else DEPTH.astype(np.uint8)
     path.write_bytes(resized_png(encoded(pixels), side, side))
     tracemalloc.start()
-    with pytest.raises(RecordError, match=r"expected 40x30|bomb") as error:
+    with pytest.raises(RecordError, match=r"expected 40x30|expected \(30, 40\)|bomb") as error:
         DOORS[read](path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
