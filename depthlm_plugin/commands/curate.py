@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..errors import ConfigError
-from .options import add_workers, workers_of
+from .options import add_workers, refuse_other_encodings, workers_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Writes OUT/NAME.jsonl, its entry in OUT/dataset_info.json, and beside them OUT/NAME/ with"
         " the data card, the contact sheet and a link to the raw pictures, which stay where they"
         " are. Killed and started again, it goes on, to the same bytes. Prints one JSON object:"
-        " name, places and counts. Fails when a frame was left out; the rest is written."
+        " name, places and counts. Fails when a frame was left out for another reason than those"
+        " that the dataset's card announces (--list names them); the rest is written."
     )
     parser.add_argument(
         "dataset", nargs="?", help="a dataset (see --list), or the .py file of a reader of your own"
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Curate, or list the datasets; return 1 when a frame was left out."""
+    """Curate, or list the datasets; return 1 when frames were left out without being announced."""
     from ..curate.pipeline.curation import Settings, curate
     from ..curate.pipeline.labelling import Job
     from ..curate.pipeline.output import Output
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("expected DATASET --root RAW --out OUT, or --list")
     if args.compat not in (None, "official"):
         raise ConfigError(f"--compat is official or left out, found {args.compat!r}")
+    refuse_other_encodings([args.dataset, args.name, *args.option])
     root, out = Path(args.root), Path(args.out)
     if args.engine == "ray":  # its workers may have been started elsewhere
         root, out = root.resolve(), out.resolve()
@@ -114,10 +116,13 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     for reason, count in left_out.items():
-        print(f"  {count:7d}  {reason}", file=sys.stderr)
+        announced = " (as its card announces)" if reason in reader.ANNOUNCED else ""
+        print(f"  {count:7d}  {reason}{announced}", file=sys.stderr)
+    for what, count in counts["lacking"].items():
+        print(f"  {count:7d}  records without {what}", file=sys.stderr)
     places = {key: str(getattr(output, key)) for key in ("records", "card", "sheet")}
     print(json.dumps({"name": name, "places": places} | counts))
-    return 1 if left_out else 0
+    return 1 if left_out.keys() - set(reader.ANNOUNCED) else 0
 
 
 def _jpeg_focal_px(args: argparse.Namespace) -> float | None:
@@ -157,6 +162,10 @@ def _list() -> None:
         print(f"{dataset:12s}  {title}")
         for key, text in facts.items():
             print(f"{'':12s}    {key}: {text}")
-        for what, names in (("splits", reader.SPLITS), ("options", reader.options())):
+        for what, names in (
+            ("splits", reader.SPLITS),
+            ("options", reader.options()),
+            ("frames left out without failing", reader.ANNOUNCED),
+        ):
             if names:
                 print(f"{'':12s}    {what}: {', '.join(names)}")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import DepthLMError
-from .options import add_look, add_reading, make_planner
+from .options import add_look, add_reading, make_planner, refuse_other_encodings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from ..harness.folder import GROUP, write_folder
     from ..records.units import open_dataset
 
+    refuse_other_encodings(args.records)
     if not args.points.isdecimal() and args.points != "all":
         raise DepthLMError(f"--points is a number, or all; found {args.points!r}")
     block = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..records.stated import Stated
@@ -146,3 +149,19 @@ def workers_of(args: argparse.Namespace) -> int:
     if args.workers is not None:
         return int(args.workers)
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+
+
+def refuse_other_encodings(words: Iterable[str | None]) -> None:
+    """Refuse names of the command line that are not UTF-8, and would be written as text.
+
+    Raises:
+        ConfigError: Names the first of them.
+    """
+    for word in words:
+        try:
+            (word or "").encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(word or "").decode("utf-8", "backslashreplace")
+            raise ConfigError(
+                f"'{shown}' is not UTF-8, which what is written is; choose another name"
+            ) from error

@@ -49,6 +49,8 @@ class Frame:
         timestamp: When it was taken, in the dataset's own unit and type.
         pose: Camera to world (4, 4), metres, OpenCV axes (x right, y down, z forward).
         dropped: Points that the reader left out, by reason.
+        lacking: What frames of the dataset have as a rule and this one has not, and why, as `pose
+            (...)`; it is counted.
         extra: Further keys of the record.
 
     Raises:
@@ -66,6 +68,7 @@ class Frame:
     timestamp: float | int | None = None
     pose: Floats | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

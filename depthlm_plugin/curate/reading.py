@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ..errors import ConfigError, DepthLMError, did_you_mean
 from ..geometry.camera import DEPTH_KINDS
+from .formats.files import inside
 from .frames import Frame, Item
 
 CARD_KEYS = ("Source", "Licence", "Camera", "Depth", "Units", "Invalid", "Split")
@@ -65,6 +66,9 @@ class Reader(ABC):
     """Which of `pose`, `timestamp` and `speed_m_s` its records can have."""
     OFFICIAL: ClassVar[Official | None] = None
     """How DepthLM's published labels differ, where there are some."""
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ()
+    """The reasons of `RecordError` for which the card says that frames are left out: a curation
+    that leaves out no others succeeds."""
     VERBATIM: ClassVar[bool] = False
     """Whether labels stay as they are: quantity, order and all digits."""
 
@@ -83,6 +87,18 @@ class Reader(ABC):
         Raises:
             RecordError: For a frame that is damaged or incomplete; it is counted, others go on.
         """
+
+    def below(self, path: Path, where: str) -> Path:
+        """Return a path, perhaps of a list, an option or a link, that stays below the root.
+
+        Args:
+            path: The path, which begins with `root`.
+            where: What to name in errors: the frame, or the option.
+
+        Raises:
+            RecordError: `file outside its root`, when all links and `..` in it are followed.
+        """
+        return inside(self.root, path, where)
 
     @classmethod
     def card(cls) -> tuple[str, dict[str, str]]:

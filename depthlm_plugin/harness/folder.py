@@ -76,7 +76,8 @@ def write_folder(
 
     Raises:
         DepthLMError: For a folder that is not empty, two datasets of one name, records of which
-            nothing can be asked, and whatever is wrong with them; when it cannot be written.
+            nothing can be asked, or whose pictures' names are not UTF-8, and whatever is wrong with
+            them; when it cannot be written.
     """
     _check(sources, out)
     try:
@@ -85,6 +86,12 @@ def write_folder(
             return _write(sources, partial, progress)
     except OSError as error:
         raise DepthLMError(f"cannot write {out} ({error}); nothing was kept") from error
+    except UnicodeEncodeError as error:
+        name = error.object.encode("utf-8", "backslashreplace").decode()
+        raise DepthLMError(
+            f"'{name}' of the records is not UTF-8, which tasks are; rename the file, and its"
+            " records with it. Nothing was kept"
+        ) from error
 
 
 def _write(

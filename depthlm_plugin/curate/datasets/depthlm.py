@@ -63,10 +63,16 @@ class DepthLMFiles(Reader):
         """Yield the rows of all files, in name order."""
         if not self.root.is_dir():
             raise missing(self.root, "a folder of records", "records files")
+        for option in ("file", "media_dir"):
+            self.below(self.root / (getattr(self, option) or ""), f"--option {option}")
         path = self.root / self.file if self.file else self.root
         try:
             files = record_files(str(path))
+            for file in files:
+                self.below(Path(file), "depthlm")
             counts = {file: len(_rows(file)) for file in files}
+        except RecordError:
+            raise
         except DepthLMError as error:
             looked_for = self.file or "*.jsonl, *.json or *.parquet"
             raise missing(self.root, "a folder of DepthLM records", looked_for) from error

@@ -66,10 +66,12 @@ class Diode(Reader):
         where = f"diode {item.frame_id}"
         stem = self.root / str(self.split) / item.frame_id
         width, height = _SIZE_WH
-        depth = read_npy(
-            stem.with_name(f"{stem.name}_depth.npy"), (height, width, 1), where
-        ).squeeze(2)
-        mask = read_npy(stem.with_name(f"{stem.name}_depth_mask.npy"), (height, width), where)
+        depths, masks = (
+            self.below(stem.with_name(f"{stem.name}_{what}.npy"), where)
+            for what in ("depth", "depth_mask")
+        )
+        depth = read_npy(depths, (height, width, 1), where).squeeze(2)
+        mask = read_npy(masks, (height, width), where)
         if not np.isin(mask, (0, 1)).all():
             raise RecordError("bad mask", where, "its mask holds numbers other than 0 and 1")
         if not np.issubdtype(depth.dtype, np.floating):

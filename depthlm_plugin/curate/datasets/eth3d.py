@@ -67,7 +67,10 @@ class Eth3d(Reader):
             raise missing(self.root, "ETH3D", f"<scene>/{_PICTURES}/, <scene>/{_CALIBRATION}/")
         for scene in sorted(scenes):
             folder = self.root / scene / _CALIBRATION
-            images, cameras = folder / "images.txt", folder / "cameras.txt"
+            images, cameras = (
+                self.below(folder / name, f"eth3d {scene}")
+                for name in ("images.txt", "cameras.txt")
+            )
             for file in (images, cameras):
                 if not file.is_file():
                     raise DepthLMError(f"{file} does not exist; is the download complete?")
@@ -81,7 +84,7 @@ class Eth3d(Reader):
         name, image, stored = item.at
         scene = item.frame_id.split("/")[0]
         folder = self.root / scene
-        depth = folder / "ground_truth_depth" / "dslr_images" / name
+        depth = self.below(folder / "ground_truth_depth" / "dslr_images" / name, where)
         return Frame(
             folder / _PICTURES / name,
             stored.camera(),

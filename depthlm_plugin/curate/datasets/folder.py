@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +13,7 @@ from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...views.decode import image_size
-from ..formats.files import inside, read_depth_png
+from ..formats.files import read_depth_png
 from ..formats.folder_camera import check_scale, find_camera, given_camera, read_pose
 from ..formats.pairing import find_pattern, pairs
 from ..frames import Frame, Item, same_field
@@ -29,15 +29,17 @@ class RgbdFolder(Reader):
 
     Source: your own recording, or any dataset in such a layout (ScanNet, Replica, 7-Scenes).
     Pictures in `rgb/`, `color/`, `image/` or `images/` and depth in `depth/` or `depths/`, of the
-    root or of every folder in it (one a scene); elsewhere: `--option rgb=results/frame*.jpg`
-    `--option depth=results/depth*.png`. A picture belongs to the depth image with the same name;
-    of a pattern, to the one with the same text in place of the stars.
+    root or of every folder in it (one a scene), or one `rgb.png` beside one `depth.png` there;
+    elsewhere: `--option rgb=results/frame*.jpg` `--option depth=results/depth*.png`. A picture
+    belongs to the depth image with the same name; of a pattern, to the one with the same text in
+    place of the stars.
 
     Licence: yours to state.
 
     Camera: `intrinsics.json` (`{"fx": ..., "fy": ..., "cx": ..., "cy": ..., "width": ..., "height":
-    ...}`, or these under `camera`) or `K.txt` (3x3 or 4x4), of the scene's folder or the root;
-    `--option intrinsics=FILE` for another name, with stars for one a picture, or
+    ...}`, or these under `camera`), `K.txt` (3x3 or 4x4), `K.npy`, `intrinsics.npy` or
+    `intrinsics.npz` (of one array, or one named K) of the scene's folder or the root; `--option
+    intrinsics=FILE` for another name below the root, with stars for one a picture, or
     `--option intrinsics=FX,FY,CX,CY`; `--option fov=60` (horizontal, degrees) or `fov=exif`
     assumes one, and records say so. A pinhole: undistort first. `--option pose=FILE` is
     camera-to-world in OpenCV's axes and metres: 4x4 with a star in its name, or a line a picture.
@@ -111,7 +113,8 @@ class RgbdFolder(Reader):
             raise missing(
                 self.root,
                 "an RGB-D folder",
-                f"images in {places} (--option {absent}=PATTERN says where)",
+                f"images in {places}, or one {_PICTURES[0]}.png beside one {_DEPTHS[0]}.png"
+                f" (--option {absent}=PATTERN says where)",
             )
         paired = pairs(self.root, rgb, depth)
         if not any(partner for _, _, partner in paired):
@@ -120,14 +123,14 @@ class RgbdFolder(Reader):
                 f" {depth} with the same name, as {paired[0][1]}; give --option rgb= and depth="
                 " with stars where the names agree"
             )
-        most = len(paired[0][0])
-        if self.scene_stars is not None and not 0 <= self.scene_stars < most:
+        stars_of_scene = max(len(paired[0][0]) - 1, 0)
+        if self.scene_stars is not None and not 0 <= self.scene_stars <= stars_of_scene:
             raise ConfigError(
-                f"--option scene_stars={self.scene_stars}: expected 0 to {most - 1}, as {rgb} has"
-                f" {most} stars"
+                f"--option scene_stars={self.scene_stars}: expected 0 to {stars_of_scene}, as {rgb}"
+                f" has {len(paired[0][0])} stars"
             )
         for stars, picture, partner in paired:
-            yield Item("/".join(stars), (stars, picture, partner))
+            yield Item("/".join(stars) or Path(picture).stem, (stars, picture, partner))
 
     def load(self, item: Item) -> Frame:
         """Return a picture with its depth map."""
@@ -136,14 +139,16 @@ class RgbdFolder(Reader):
         where = f"folder {item.frame_id}"
         if partner is None:
             raise RecordError("missing depth", where, f"{picture} has no depth image of its name")
-        path = inside(self.root, self.root / picture, where)
-        scene_folder = Path(picture).parent.parent
+        path = self.below(self.root / picture, where)
+        folder, beside = Path(picture).parent, Path(partner).parent
+        folders = (folder.parent, folder) if folder == beside else (folder.parent,)
         size_wh = image_size(str(path), where)
         camera, assumed = find_camera(
-            self.root, scene_folder, stars, self.intrinsics, self.fov, path, size_wh, where
+            self.root, folders, stars, self.intrinsics, self.fov, path, size_wh, where
         )
         check_scale(self.root, stars, self.intrinsics, self.depth_scale, where)
-        raw = read_depth_png(inside(self.root, self.root / partner, where), where)
+        depth = self.below(self.root / partner, where)
+        raw = read_depth_png(depth, where, check=self._check(size_wh, where))
         good = raw > 0
         if self.invalid is not None:
             good &= raw != self.invalid
@@ -157,14 +162,6 @@ class RgbdFolder(Reader):
             pixels, points_m, outside = _through(depth_camera, metres, camera)
             depth_m = None
             dropped = {"outside the picture": outside} if outside else {}
-        elif not same_field(size_wh, depth_wh):
-            raise RecordError(
-                "other field of view",
-                where,
-                f"depth is {depth_wh[0]}x{depth_wh[1]}, the picture {size_wh[0]}x{size_wh[1]}: not"
-                " the picture made smaller, both axes alike; where one of them is cropped, give"
-                " --option depth_intrinsics=FILE or FX,FY,CX,CY",
-            )
         named = stars[:-1] if self.scene_stars is None else stars[: self.scene_stars]
         return Frame(
             path,
@@ -178,6 +175,23 @@ class RgbdFolder(Reader):
             dropped=dropped,
             extra={"intrinsics_source": "assumed"} if assumed else {},
         )
+
+    def _check(
+        self, size_wh: tuple[int, int], where: str
+    ) -> Callable[[tuple[int, int]], None] | None:
+        """Return what refuses a depth image by its size before it is decoded."""
+
+        def check(depth_wh: tuple[int, int]) -> None:
+            if not same_field(size_wh, depth_wh):
+                raise RecordError(
+                    "other field of view",
+                    where,
+                    f"depth is {depth_wh[0]}x{depth_wh[1]}, the picture {size_wh[0]}x{size_wh[1]}:"
+                    " not the picture made smaller, both axes alike; where one of them is cropped,"
+                    " give --option depth_intrinsics=FILE or FX,FY,CX,CY",
+                )
+
+        return check if self.depth_intrinsics is None else None
 
 
 def _through(source: Camera, depth_m: Floats, target: Camera) -> tuple[Floats, Floats, int]:

@@ -31,14 +31,16 @@ class Hm3d(Omnidata):
     of their pixels are left out: they look through holes of the scan.
 
     Split: `train` (default) or `val` of `metadata.csv` in the root (`--option splits=FILE` for
-    another), by scene; or `all`. Poses are left out where the point that the view was made for is
-    not in the picture.
+    another), by scene; or `all`. Poses are `camera_location` and `camera_rotation_final` (Euler
+    angles about fixed axes) or its quaternion; where there is none, both differ, or the point that
+    the view was made for is not in the picture, a record has no pose and is counted.
     """
 
     splits: str = "metadata.csv"
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "all")
     STORED_DEPTH: ClassVar[str] = "z, 1/512 m"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("mostly holes",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     COMPONENT: ClassVar[str] = "hm3d"
     MIN_VALID: ClassVar[float] = 0.5

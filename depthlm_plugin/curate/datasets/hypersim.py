@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...errors import ConfigError, DepthLMError, RecordError
+from ...errors import DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...views.decode import image_size
 from ..formats.csv_rows import read_rows
+from ..formats.files import inside
+from ..formats.hdf5 import read_hdf5
 from ..frames import Frame, Item
 from ..reading import Reader, missing
 
@@ -65,6 +66,7 @@ class Hypersim(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
     STORED_DEPTH: ClassVar[str] = "distance, m"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("tilt-shift camera",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:
@@ -72,7 +74,7 @@ class Hypersim(Reader):
         folders = sorted(self.root.glob("ai_*/images/scene_cam_*_final_preview"))
         if not folders:
             raise missing(self.root, "Hypersim", "ai_VVV_NNN/images/scene_cam_XX_final_preview/")
-        if self.cameras != "nominal" and not (self.root / self.cameras).is_file():
+        if self.cameras != "nominal" and not self._cameras().is_file():
             raise missing(
                 self.root,
                 "Hypersim with its cameras",
@@ -102,18 +104,19 @@ class Hypersim(Reader):
         images = self.root / scene / "images"
         image = images / f"scene_{camera_name}_final_preview" / f"frame.{number}.tonemap.jpg"
         width, height = image_size(str(image), where)
-        path = images / f"scene_{camera_name}_geometry_hdf5" / f"frame.{number}.depth_meters.hdf5"
+        folder = images / f"scene_{camera_name}_geometry_hdf5"
+        path = self.below(folder / f"frame.{number}.depth_meters.hdf5", where)
         if not path.is_file():
             raise RecordError(
                 "missing depth", where, f"{path} does not exist; is the download complete?"
             )
-        depth_m = _read_hdf5(path, where)
-        if depth_m.shape != (height, width) or not np.issubdtype(depth_m.dtype, np.floating):
+        depth_m = read_hdf5(path, where, (height, width))
+        if not np.issubdtype(depth_m.dtype, np.floating):
             raise RecordError(
                 "bad depth array",
                 where,
                 f"{path} holds {depth_m.dtype} of the shape {depth_m.shape}, expected"
-                f" floating-point metres of the picture's {(height, width)}",
+                " floating-point metres",
             )
         matrix, aspect = self._matrix(scene, where)
         if not math.isclose(width / height, aspect, rel_tol=1e-3):
@@ -124,7 +127,7 @@ class Hypersim(Reader):
                 " take the picture as it was published",
             )
         camera, turn = _pinhole(matrix, (width, height), where)
-        pose = _trajectory(self.root / scene / "_detail", camera_name).get(int(number))
+        pose = _trajectory(self.root, scene, camera_name).get(int(number))
         if pose is not None:
             pose = pose.copy()
             pose[:3, :3] @= turn.T
@@ -140,7 +143,7 @@ class Hypersim(Reader):
         )
 
     def _listed(self) -> set[tuple[str, str, str]]:
-        path = self.root / self.splits
+        path = self.below(self.root / self.splits, "--option splits")
         if not path.is_file():
             raise missing(
                 self.root,
@@ -161,12 +164,13 @@ class Hypersim(Reader):
         if self.cameras == "nominal":
             tangent = math.tan(math.radians(_FOV_DEG / 2))
             return np.diag([tangent, tangent / _ASPECT, -1.0]), _ASPECT
-        camera = _read_cameras(self.root / self.cameras).get(scene)
+        camera = _read_cameras(self._cameras()).get(scene)
         if camera is None:
-            raise RecordError(
-                "no intrinsics", where, f"{self.root / self.cameras} has no row of {scene}"
-            )
+            raise RecordError("no intrinsics", where, f"{self._cameras()} has no row of {scene}")
         return camera
+
+    def _cameras(self) -> Path:
+        return self.below(self.root / self.cameras, "--option cameras")
 
 
 @lru_cache(maxsize=4)
@@ -216,15 +220,18 @@ def _pinhole(matrix: Floats, size_wh: tuple[int, int], where: str) -> tuple[Came
 
 
 @lru_cache(maxsize=16)
-def _trajectory(detail: Path, camera: str) -> dict[int, Floats]:
+def _trajectory(root: Path, scene: str, camera: str) -> dict[int, Floats]:
     """Return the camera-to-world matrices by frame, of the scene's camera axes; none is empty."""
+    where = f"hypersim {scene}/{camera}"
+    detail = root / scene / "_detail"
     names = ("frame_indices", "positions", "orientations")
-    paths = [detail / camera / f"camera_keyframe_{name}.hdf5" for name in names]
-    scale = detail / "metadata_scene.csv"
+    paths = [
+        inside(root, detail / camera / f"camera_keyframe_{name}.hdf5", where) for name in names
+    ]
+    scale = inside(root, detail / "metadata_scene.csv", where)
     if not all(path.is_file() for path in (*paths, scale)):
         return {}
-    where = f"hypersim {detail.parent.name}/{camera}"
-    frames, centres, turns = (_read_hdf5(path, where) for path in paths)
+    frames, centres, turns = (read_hdf5(path, where) for path in paths)
     try:
         rows = read_rows(scale, ("parameter_name", "parameter_value"))
         values = {row["parameter_name"].strip(): row["parameter_value"] for row in rows}
@@ -244,20 +251,3 @@ def _trajectory(detail: Path, camera: str) -> dict[int, Floats]:
     poses = np.tile(np.eye(4), (count, 1, 1))
     poses[:, :3, :3], poses[:, :3, 3] = turns, centres * metres
     return dict(zip(frames.ravel().tolist(), poses, strict=True))
-
-
-def _read_hdf5(path: Path, where: str) -> NDArray[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError(
-            f"{path} is an HDF5 file; h5py cannot be imported ({error}):"
-            ' pip install "depthlm-plugin[curate]"'
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
-            return np.asarray(file["dataset"])
-    except (OSError, KeyError) as error:
-        raise RecordError(
-            "damaged file", where, f"{path} cannot be read ({error}); fetch it again"
-        ) from error

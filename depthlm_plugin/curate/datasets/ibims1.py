@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ...errors import RecordError
 from ...geometry.camera import Camera
-from ..formats.files import inside, read_depth_png, read_mask, read_numbers
+from ...views.decode import image_size
+from ..formats.files import read_depth_png, read_mask, read_numbers, read_text
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -55,9 +56,9 @@ class Ibims1(Reader):
         base = self._base()
         if not all((base / folder).is_dir() for folder in _FOLDERS):
             raise missing(base, "iBims-1", ", ".join(f"{folder}/" for folder in _FOLDERS))
-        listed = base / "imagelist.txt"
+        listed = self.below(base / "imagelist.txt", "ibims1")
         if listed.is_file():
-            names = listed.read_text(encoding="utf-8").split()
+            names = read_text(listed).split()
         else:
             names = [path.stem for path in (base / "rgb").glob("*.png")]
         for name in sorted(names):
@@ -68,11 +69,11 @@ class Ibims1(Reader):
         base, name = self._base(), item.frame_id
         where = f"ibims1 {name}"
         picture, depth, invalid, transparent = (
-            inside(self.root, base / folder / f"{name}.png", where)
+            self.below(base / folder / f"{name}.png", where)
             for folder in ("rgb", "depth", "mask_invalid", "mask_transp")
         )
-        calib = inside(self.root, base / "calib" / f"{name}.txt", where)
-        raw = read_depth_png(depth, where)
+        calib = self.below(base / "calib" / f"{name}.txt", where)
+        raw = read_depth_png(depth, where, image_size(str(picture), where))
         fx, fy, cx, cy = read_numbers(calib, 4, where, "fx,fy,cx,cy")
         height, width = raw.shape
         good = raw > 0

@@ -18,7 +18,7 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ
 from ...views.decode import image_size
-from ..formats.files import read_depth_png
+from ..formats.files import read_depth_png, read_text
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -93,6 +93,7 @@ class Matterport3d(Reader):
                 )
             houses = {house: houses[house] for house in houses if house in listed}
         for house, places in houses.items():
+            self.below(Path(places[0]), f"matterport3d {house}")
             for stem in _read_conf(places[0]):
                 yield Item(f"{house}/{stem}", places)
 
@@ -103,15 +104,19 @@ class Matterport3d(Reader):
         house, stem = item.frame_id.split("/")
         scan = _read_conf(conf)[stem]
         image = Path(pictures) / scan.picture
-        raw = read_depth_png(Path(depths) / scan.depth, where)
-        size_wh = image_size(str(image), where)
-        if not size_wh == raw.shape[::-1] == _SIZE_WH:
-            raise RecordError(
-                "size differs from intrinsics",
-                where,
-                f"the picture is {size_wh[0]}x{size_wh[1]}, depth {raw.shape[1]}x{raw.shape[0]};"
-                f" the intrinsics are for {_SIZE_WH[0]}x{_SIZE_WH[1]}, as they were published",
-            )
+        size_wh = image_size(str(self.below(image, where)), where)
+
+        def check(depth_wh: tuple[int, int]) -> None:
+            if not size_wh == depth_wh == _SIZE_WH:
+                raise RecordError(
+                    "size differs from intrinsics",
+                    where,
+                    f"the picture is {size_wh[0]}x{size_wh[1]}, depth {depth_wh[0]}x{depth_wh[1]};"
+                    f" the intrinsics are for {_SIZE_WH[0]}x{_SIZE_WH[1]}, as they were published",
+                )
+
+        depth = self.below(Path(depths) / scan.depth, where)
+        raw = read_depth_png(depth, where, check=check)
         fx, fy, cx, cy = scan.intrinsics
         # Not 1024 - cy, and no half pixel in cx: of the camera with fx = 1076.45 the .conf has
         # (631.116, 509.202), its calibration in OpenCV's notation (631.116, 513.798).
@@ -129,11 +134,11 @@ class Matterport3d(Reader):
 
     def _listed(self) -> set[str]:
         name = self.houses or f"scenes_{self.split}.txt"
-        path = self.root / name
+        path = self.below(self.root / name, "--option houses")
         if not path.is_file():
             looked_for = f"{name} (from {_LISTS}; --split all needs none)"
             raise missing(self.root, "Matterport3D with its splits", looked_for)
-        return set(path.read_text(encoding="utf-8").split())
+        return set(read_text(path).split())
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,7 @@ def _read_conf(path: str) -> dict[str, _Scan]:
     """Return the scan lines of a house by the names of their pictures, in their order."""
     scans: dict[str, _Scan] = {}
     intrinsics = None
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = read_text(Path(path)).splitlines()
     for number, words in enumerate(map(str.split, lines), start=1):
         if words[:1] == ["intrinsics_matrix"]:
             k = _numbers(words[1:], (3, 3), path, number)

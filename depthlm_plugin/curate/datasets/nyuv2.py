@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import ConfigError, DepthLMError, RecordError
+from ...errors import DepthLMError, RecordError
 from ...geometry.camera import Camera
 from ..formats.files import encode_png
+from ..formats.hdf5 import open_hdf5, stored_array
 from ..formats.matlab import read_mat
 from ..frames import Frame, Item
 from ..reading import Reader, chosen, missing
@@ -18,6 +19,7 @@ from ..reading import Reader, chosen, missing
 _FILE, _SPLITS_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
 _KEYS = {"train": "trainNdxs", "test": "testNdxs"}
 _SIZE_WH = 640, 480
+_LONGEST_NAME = 200
 # Published for MATLAB, whose first pixel is 1: a centre here is one less.
 _CAMERA = Camera(518.857901, 519.469611, 325.582449 - 1, 253.736166 - 1, _SIZE_WH)
 _EIGEN_ROWS, _EIGEN_COLUMNS = slice(45, 471), slice(41, 601)
@@ -55,11 +57,16 @@ class NyuV2(Reader):
         """Yield the frames of the split, by their numbers, which count from 1."""
         chosen("depth", self.depth, ("filled", "raw"))
         chosen("crop", self.crop, ("eigen", "none"))
-        if not all((self.root / name).is_file() for name in (_FILE, _SPLITS_FILE)):
+        places = [self.below(self.root / name, "nyuv2") for name in (_FILE, _SPLITS_FILE)]
+        if not all(place.is_file() for place in places):
             raise missing(self.root, "NYU Depth V2 (labelled)", f"{_FILE} and {_SPLITS_FILE}")
         with self._opened() as file:
-            count = len(file["depths"])
-            shapes = {name: file[name].shape[1:] for name in ("images", "depths")}
+            try:
+                arrays = {name: stored_array(file, name) for name in ("images", "depths")}
+            except ValueError as error:
+                raise DepthLMError(f"{self.root / _FILE}: {error}; fetch it again") from error
+            count = arrays["depths"].shape[0] if arrays["depths"].ndim else 0
+            shapes = {name: array.shape[1:] for name, array in arrays.items()}
         if shapes != {"images": (3, *_SIZE_WH), "depths": _SIZE_WH}:
             raise DepthLMError(
                 f"{self.root / _FILE} has the shapes {shapes}, expected images (N, 3, 640, 480) and"
@@ -79,11 +86,14 @@ class NyuV2(Reader):
         where = f"nyuv2 {item.frame_id}"
         with self._opened() as file:
             try:
-                picture = np.asarray(file["images"][item.at]).transpose(2, 1, 0)
+                picture = np.asarray(stored_array(file, "images")[item.at]).transpose(2, 1, 0)
                 name = "rawDepths" if self.depth == "raw" else "depths"
-                depth_m = np.asarray(file[name][item.at]).T.astype(np.float64)
+                stored = stored_array(file, name)
+                if stored.shape[1:] != _SIZE_WH:
+                    raise ValueError(f"{name} has the shape {stored.shape}")
+                depth_m = np.asarray(stored[item.at]).T.astype(np.float64)
                 scene = _text(file, "scenes", item.at)
-            except (KeyError, OSError) as error:
+            except Exception as error:  # HDF5's filters raise what they like
                 raise RecordError(
                     "damaged file", where, f"{_FILE} cannot be read there ({error}); fetch it again"
                 ) from error
@@ -102,14 +112,7 @@ class NyuV2(Reader):
 
     def _opened(self) -> Any:
         try:
-            import h5py
-        except ImportError as error:
-            raise ConfigError(
-                f"{_FILE} is an HDF5 file; h5py cannot be imported ({error}):"
-                ' pip install "depthlm-plugin[curate]"'
-            ) from error
-        try:
-            return h5py.File(self.root / _FILE, "r")
+            return open_hdf5(self.root / _FILE)
         except OSError as error:
             raise DepthLMError(
                 f"{self.root / _FILE} cannot be opened ({error}); is the download complete (2.8 GB)"
@@ -121,5 +124,8 @@ def _text(file: Any, name: str, index: int) -> str | None:
     """Return the text in a cell of the file: characters as numbers behind a reference."""
     if name not in file:
         return None
-    cell = np.ravel(file[name][()])[index]
-    return "".join(map(chr, np.ravel(file[cell][()]).tolist()))
+    cells = stored_array(file, name)
+    cell = file[cells[np.unravel_index(index, cells.shape)]]
+    if cell.size > _LONGEST_NAME:
+        raise ValueError(f"{name} has a name of {cell.size} letters")
+    return "".join(map(chr, np.ravel(cell[()]).tolist()))

@@ -35,5 +35,11 @@ class SunRgbd(SunRgbdFrames):
 
     STORED_DEPTH: ClassVar[str] = "z, rotated mm"
     OFFICIAL: ClassVar[Official] = Official(
-        "distance", "all", scale=0.8, note=NOTE.format("All frames but NYU's, train and test.")
+        "distance",
+        "all",
+        scale=0.8,
+        note=NOTE.format(
+            "All frames but NYU's, train and test; of each place of SUN3D one, which the file"
+            " system chose for them: here the first by name."
+        ),
     )

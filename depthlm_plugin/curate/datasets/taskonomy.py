@@ -31,7 +31,9 @@ class Taskonomy(Omnidata):
 
     Split: `train` (default), `val` or `test` of `train_val_test_fullplus.csv` in the root
     (`--option splits=tiny`, `medium`, `full` or FILE for another), by building; or `all`. Poses
-    are left out where the point that the view was made for is not in the picture.
+    are `camera_location` and `camera_rotation_final` (Euler angles about fixed axes) or its
+    quaternion; where there is none, both differ, or the point that the view was made for is not in
+    the picture, a record has no pose and is counted.
     """
 
     splits: str = "fullplus"

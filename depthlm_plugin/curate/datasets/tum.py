@@ -17,7 +17,7 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
-from ..formats.files import read_depth_png
+from ..formats.files import read_depth_png, read_text
 from ..frames import Frame, Item
 from ..reading import Reader, missing
 
@@ -85,7 +85,10 @@ class TumRgbd(Reader):
             if absent:
                 yield Item(name, f"{folder / absent[0]} does not exist; is the download complete?")
                 continue
-            pictures, depths = _listed(folder / "rgb.txt"), _listed(folder / "depth.txt")
+            pictures, depths = (
+                _listed(self.below(folder / file, f"tum {name}"))
+                for file in ("rgb.txt", "depth.txt")
+            )
             times, depth_times = [at for at, _ in pictures], [at for at, _ in depths]
             for i, j in associated(times, depth_times):
                 time, picture = pictures[i]
@@ -100,22 +103,17 @@ class TumRgbd(Reader):
         place, time, picture, depth = item.at
         folder = Path(place)
         name = item.frame_id.split("/")[0]
-        raw = read_depth_png(folder / depth, where)
-        if raw.shape != (_SIZE_WH[1], _SIZE_WH[0]):
-            raise RecordError(
-                "bad depth image",
-                where,
-                f"{folder / depth} is {raw.shape[1]}x{raw.shape[0]}, expected 640x480",
-            )
+        raw = read_depth_png(self.below(folder / depth, where), where, _SIZE_WH)
         recording = _NAME.match(name)
         assert recording is not None
+        tracked = self.below(folder / "groundtruth.txt", where)
         try:
-            pose = _pose_at(_trajectory(str(folder / "groundtruth.txt")), time)
+            pose = _pose_at(_trajectory(str(tracked)), time)
         except ValueError as error:
             raise RecordError(
                 "bad file",
                 where,
-                f"{folder / 'groundtruth.txt'} cannot be read ({error}); expected lines of"
+                f"{tracked} cannot be read ({error}); expected lines of"
                 " timestamp tx ty tz qx qy qz qw",
             ) from error
         return Frame(
@@ -155,7 +153,7 @@ def associated(times: Sequence[float], others: Sequence[float]) -> list[tuple[in
 def _listed(path: Path) -> list[tuple[float, str]]:
     """Return the times and files of a list, in order of time."""
     result = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ...errors import RecordError
+from ...errors import DepthLMError, RecordError
+from ...views.decode import FORMATS
 
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")  # what 16-bit greyscale is called in Pillow
 
@@ -41,30 +46,78 @@ def inside(root: Path, path: Path, where: str) -> Path:
     )
 
 
-def read_depth_png(path: Path, where: str) -> NDArray[np.uint16]:
+@contextmanager
+def opened_image(
+    source: Path | BinaryIO,
+    reason: str,
+    where: str,
+    what: str,
+    check: Callable[[tuple[int, int]], None] | None = None,
+) -> Iterator[Image.Image]:
+    """Open an image file of a known format, which is not decoded yet.
+
+    Args:
+        source: The file.
+        reason: The reason of errors.
+        where: What to name in them.
+        what: What to call the file there.
+        check: Called with its (width, height), pixels, to raise a RecordError before much memory is
+            taken.
+
+    Raises:
+        RecordError: For whatever its decoder raises, here or in the body.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns over its limit of pixels and refuses over twice that.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(source, formats=FORMATS) as image:
+                if check is not None:
+                    check(image.size)
+                yield image
+    except RecordError:
+        raise
+    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
+        raise RecordError(
+            reason,
+            where,
+            f"{what} cannot be decoded: it is damaged ({error or type(error).__name__}); fetch it"
+            " again",
+        ) from error
+
+
+def read_depth_png(
+    path: Path,
+    where: str,
+    size_wh: tuple[int, int] | None = None,
+    check: Callable[[tuple[int, int]], None] | None = None,
+) -> NDArray[np.uint16]:
     """Return the raw values (H, W) of a 16-bit greyscale PNG.
+
+    Args:
+        path: The file.
+        where: What to name in errors.
+        size_wh: The (width, height) that it must have, compared before decoding.
+        check: As `opened_image` takes it, in place of that.
 
     Raises:
         RecordError: `missing depth`, `bad depth image` for one that is not 16-bit greyscale, which
-            is never scaled, or is damaged.
+            is never scaled, is of another size, or is damaged.
     """
     if not path.is_file():
         raise RecordError(
             "missing depth", where, f"{path} does not exist; is the download complete?"
         )
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise RecordError(
-            "bad depth image", where, f"{path} cannot be decoded ({error}); fetch it again"
-        ) from error
+    if size_wh is not None:
+        check = exactly(size_wh, "bad depth image", where, path)
+    with opened_image(path, "bad depth image", where, str(path), check) as image:
+        mode, bands = image.mode, len(image.getbands())
+        values = np.asarray(image) if mode in _DEPTH_MODES else np.zeros(1)
     if mode not in _DEPTH_MODES:
         raise RecordError(
             "bad depth image",
             where,
-            f"{path} has {len(image.getbands())} channels of {_bits(mode)} (Pillow mode {mode});"
+            f"{path} has {bands} channels of {_bits(mode)} (Pillow mode {mode});"
             " expected one channel of 16 bits. 8-bit depth is a picture of depth, not metres",
         )
     if values.min() < 0 or values.max() > 65535:
@@ -74,6 +127,22 @@ def read_depth_png(path: Path, where: str) -> NDArray[np.uint16]:
 
 def _bits(mode: str) -> str:
     return {"1": "1 bit", "F": "floating point"}.get(mode, "8 bits")
+
+
+def exactly(
+    size_wh: tuple[int, int], reason: str, where: str, path: Path
+) -> Callable[[tuple[int, int]], None]:
+    """Return what refuses every (width, height) but one: a `check` of `opened_image`."""
+
+    def check(found_wh: tuple[int, int]) -> None:
+        if found_wh != size_wh:
+            raise RecordError(
+                reason,
+                where,
+                f"{path} is {found_wh[0]}x{found_wh[1]}, expected {size_wh[0]}x{size_wh[1]}",
+            )
+
+    return check
 
 
 def read_mask(path: Path, shape_hw: tuple[int, ...], where: str) -> NDArray[np.bool_]:
@@ -86,17 +155,17 @@ def read_mask(path: Path, shape_hw: tuple[int, ...], where: str) -> NDArray[np.b
         raise RecordError(
             "missing mask", where, f"{path} does not exist; is the download complete?"
         )
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise RecordError(
-            "bad mask", where, f"{path} cannot be decoded ({error}); fetch it again"
-        ) from error
-    if values.shape != shape_hw:
-        raise RecordError(
-            "bad mask", where, f"{path} has the shape {values.shape}, expected {shape_hw}"
-        )
+
+    def check(size_wh: tuple[int, int], *channels: int) -> None:
+        if channels or size_wh[::-1] != shape_hw:
+            shape = (*size_wh[::-1], *channels)
+            raise RecordError(
+                "bad mask", where, f"{path} has the shape {shape}, expected {shape_hw}"
+            )
+
+    with opened_image(path, "bad mask", where, str(path), check) as image:
+        values = np.asarray(image)
+    check(values.shape[1::-1], *values.shape[2:])
     result: NDArray[np.bool_] = values != 0
     return result
 
@@ -112,8 +181,8 @@ def read_npy(path: Path, shape: tuple[int, ...], where: str) -> NDArray[Any]:
             "missing depth", where, f"{path} does not exist; is the download complete?"
         )
     try:
-        values: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        values = mapped_array(path)
+    except ValueError as error:
         raise RecordError(
             "bad depth array", where, f"{path} cannot be read ({error}); fetch it again"
         ) from error
@@ -121,7 +190,58 @@ def read_npy(path: Path, shape: tuple[int, ...], where: str) -> NDArray[Any]:
         raise RecordError(
             "bad depth array", where, f"{path} has the shape {values.shape}, expected {shape}"
         )
+    return np.array(values)
+
+
+def mapped_array(path: Path) -> NDArray[Any]:
+    """Return the array of a `.npy` file, which stays on disk until it is looked at.
+
+    Raises:
+        ValueError: For any other file, one that is shorter than its shape says, or pickled objects.
+    """
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # of a hostile header: MemoryError, SyntaxError, struct.error, ...
+        raise ValueError(str(error) or type(error).__name__) from error
+    if not isinstance(values, np.ndarray):  # an archive
+        values.close()
+        raise ValueError("it is an archive of arrays, expected one")
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"it holds {values.dtype}, expected numbers")
     return values
+
+
+def array_of(data: bytes) -> NDArray[Any]:
+    """Return the array of a `.npy` file's bytes.
+
+    Raises:
+        ValueError: For other bytes, fewer than its shape says, pickled objects or text.
+    """
+    try:
+        file = io.BytesIO(data)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, columns_first, dtype = read(file)
+        if dtype.kind not in "biuf":
+            raise ValueError(f"it holds {dtype}, expected numbers")
+        values = np.frombuffer(data, dtype, math.prod(shape), file.tell())
+        return values.reshape(shape, order="F" if columns_first else "C")
+    except Exception as error:  # as mapped_array
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def read_text(path: Path) -> str:
+    """Return a text file.
+
+    Raises:
+        DepthLMError: For one that is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DepthLMError(f"{path} is not text in UTF-8 ({error}); fetch it again") from error
 
 
 def read_numbers(path: Path, count: int, where: str, what: str) -> list[float]:

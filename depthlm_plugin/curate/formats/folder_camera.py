@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import zipfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from ...errors import ConfigError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
-from .files import inside
+from .files import array_of, inside, mapped_array, opened_image
 from .pairing import fill
 
-_NAMES = ("intrinsics.json", "K.txt")
+_NAMES = ("intrinsics.json", "K.txt", "K.npy", "intrinsics.npy", "intrinsics.npz")
+_MOST_NUMBERS = 16  # of a camera's matrix
+_MOST_BYTES = 1 << 20  # of an archive of arrays, unpacked
 _EXIF, _EXIF_F35 = 0x8769, 0xA405  # the EXIF block, FocalLengthIn35mmFilm
 _FILM_PX = 36.0  # millimetres, the long side of a 35 mm picture
 
 
 def find_camera(
     root: Path,
-    scene_folder: Path,
+    folders: Sequence[Path],
     stars: tuple[str, ...],
     intrinsics: str | None,
     fov: str | None,
@@ -38,7 +40,7 @@ def find_camera(
 
     Args:
         root: The dataset's folder.
-        scene_folder: The scene's folder, relative to the root.
+        folders: Where the scene's files may be, relative to the root.
         stars: The picture's identifier: the text in place of each star of its pattern.
         intrinsics: What `given_camera` takes; None: files of usual names are looked for.
         fov: Horizontal field of view in degrees, or `exif`; None: it is not assumed.
@@ -53,11 +55,11 @@ def find_camera(
         return assumed_camera(fov, picture, size_wh, where), True
     if intrinsics is not None:
         return given_camera(root, stars, intrinsics, size_wh, where), False
-    places = [root / folder / name for name in _NAMES for folder in (scene_folder, ".")]
+    places = [root / folder / name for name in _NAMES for folder in (*folders, Path())]
     for place in places:
         if place.is_file():
             return _read(inside(root, place, where), size_wh, where), False
-    raise _no_intrinsics(places, where)
+    raise _no_intrinsics([*dict.fromkeys(places)], where)
 
 
 def given_camera(
@@ -84,10 +86,8 @@ def given_camera(
 
 
 def _given(root: Path, pattern: str, stars: tuple[str, ...], where: str) -> Path:
-    """Return the file of a pattern, which no link in the dataset leads out of the root."""
-    path = root / fill(pattern, stars)
-    chosen = os.path.isabs(pattern) or ".." in pattern.split("/")  # by the user, wherever it is
-    return path if chosen else inside(root, path, where)
+    """Return the file of a pattern, which is below the root."""
+    return inside(root, root / fill(pattern, stars), where)
 
 
 def _no_intrinsics(places: list[Path], where: str) -> RecordError:
@@ -101,16 +101,45 @@ def _no_intrinsics(places: list[Path], where: str) -> RecordError:
 
 def _read(path: Path, size_wh: tuple[int, int], where: str) -> Camera:
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            numbers = _from_json(json.loads(text), path, size_wh, where)
+        if path.suffix in (".npy", ".npz"):
+            numbers = _from_array(path)
+        elif path.suffix == ".json":
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            numbers = _from_json(raw, path, size_wh, where)
         else:
+            text = path.read_text(encoding="utf-8")
             numbers = _plain(text.replace(",", " ").split(), where)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(
             "bad intrinsics", where, f"{path} cannot be read: {error!r}; expected fx, fy, cx, cy"
         ) from error
     return camera_of(numbers, size_wh, str(path), where)
+
+
+def _from_array(path: Path) -> list[float]:
+    """Return the numbers of a `.npy` file, or of an `.npz` archive's one array or the one named K.
+
+    Raises:
+        ValueError: For other files.
+    """
+    array = mapped_array(path) if path.suffix == ".npy" else _archived(path)
+    if array.size > _MOST_NUMBERS:
+        raise ValueError(f"an array of the shape {array.shape}")
+    return np.asarray(array, np.float64).ravel().tolist()
+
+
+def _archived(path: Path) -> NDArray[Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            name = names[0] if len(names) == 1 else "K.npy"
+            if name not in names:
+                raise ValueError(f"it has the arrays {', '.join(names)}, none of them K")
+            if archive.getinfo(name).file_size > _MOST_BYTES:
+                raise ValueError(f"its array {name} is large")
+            return array_of(archive.read(name))
+    except Exception as error:  # damaged archives raise what they like
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def camera_of(numbers: Sequence[float], size_wh: tuple[int, int], what: str, where: str) -> Camera:
@@ -199,13 +228,13 @@ def assumed_camera(
     """
     width, height = size_wh
     if fov == "exif":
-        with Image.open(picture) as image:
-            focal_mm = image.getexif().get_ifd(_EXIF).get(_EXIF_F35)
+        with opened_image(picture, "unreadable image", where, "the picture") as image:
+            focal_mm = float(image.getexif().get_ifd(_EXIF).get(_EXIF_F35) or 0)
         if not focal_mm:
             raise RecordError(
                 "no intrinsics", where, "the picture has no EXIF FocalLengthIn35mmFilm"
             )
-        focal_px = max(size_wh) * float(focal_mm) / _FILM_PX
+        focal_px = max(size_wh) * focal_mm / _FILM_PX
     else:
         try:
             degrees = float(fov)
@@ -237,7 +266,12 @@ def check_scale(
     if intrinsics is None or not intrinsics.endswith(".json"):
         return
     path = _given(root, intrinsics, stars, where)
-    stated = _stated_scale(path)
+    try:
+        stated = _stated_scale(path)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordError(
+            "bad intrinsics", where, f"{path} has no number as its scale ({error})"
+        ) from error
     if stated is not None and not math.isclose(stated, scale, rel_tol=1e-6):
         raise RecordError(
             "other depth scale",
@@ -272,7 +306,7 @@ def read_pose(root: Path, stars: tuple[str, ...], pattern: str | None, where: st
         return None
     path = _given(root, pattern, stars, where)
     try:
-        if "*" in pattern.rpartition("/")[2]:
+        if "*" in pattern.rpartition("/")[2] or not stars:
             pose: Floats = np.loadtxt(path).reshape(4, 4)
         else:
             pose = np.array(_lines(path)[int(stars[-1])].split(), np.float64).reshape(4, 4)

@@ -18,7 +18,7 @@ def read_mat(path: Path, key: str) -> Any:
     """
     try:
         return loadmat(path)[key]
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+    except Exception as error:  # damaged files raise what they like
         raise DepthLMError(
             f"{path} has no array {key} ({error!r}); is it the dataset's own file, complete?"
         ) from error

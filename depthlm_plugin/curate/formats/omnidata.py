@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DepthLMError, RecordError
+from ...errors import DepthLMError, GeometryError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ, inverse, motion, moved
@@ -42,6 +42,10 @@ _MASK_TOLERANCE = 0.01  # share of pixels where the mask and 65535 may disagree
 _COMPARED_EVERY = 8  # rows and columns
 _COMPARED_FROM = 256  # units: nearer depths are too coarse
 _COMPARED_PIXELS = 50
+_NO_POSE = "pose (none in its JSON file)"
+_ROTATIONS_DIFFER = "pose (its two rotations differ)"
+_NOT_SEEN = "pose (its own point is not in the picture)"
+_SAME_TURN = 1e-3  # of the entries of two rotations
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Omnidata(Reader):
 
         def place(domain: str, suffix: str = ".png", name: str | None = None) -> Path:
             folder = self.root / self._named(item.at, domain, building)
-            return folder / f"{view}_domain_{name or domain}{suffix}"
+            return self.below(folder / f"{view}_domain_{name or domain}{suffix}", where)
 
         image = place("rgb")
         infos = [place(of, ".json", name) for of in _INFO_FOLDERS for name in _INFO_NAMES]
@@ -119,13 +123,15 @@ class Omnidata(Reader):
         if place(f"depth_{other}").is_file():
             both = {self.depth: raw, other: _read_depth(place(f"depth_{other}"), camera, where)}
             _check_focal(both["zbuffer"], both["euclidean"], camera, where)
+        pose, lacking = _pose(info, camera, where)
         return Frame(
             image,
             camera,
             _KINDS[self.depth],
             depth_m=np.where(good, raw / _UNITS, np.nan),
             scene=building,
-            pose=_pose(info, camera, where),
+            pose=pose,
+            lacking=() if lacking is None else (lacking,),
         )
 
     def _layout(self) -> str:
@@ -152,7 +158,10 @@ class Omnidata(Reader):
         Raises:
             DepthLMError: For a file that is not there, or not such a table.
         """
-        places = (self.root / name, self.root / "splits_taskonomy" / name)
+        places = [
+            self.below(self.root / folder / name, "--option splits")
+            for folder in ("", "splits_taskonomy")
+        ]
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             looked_for = f"{name} (from {origin}; --split all needs none)"
@@ -171,7 +180,7 @@ def _read_info(paths: list[Path], where: str) -> dict[str, Any]:
         )
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             "bad file", where, f"{path} is not JSON ({error}); fetch it again"
         ) from error
@@ -202,16 +211,7 @@ def _camera(info: dict[str, Any], size_wh: tuple[int, int], where: str) -> Camer
 
 
 def _read_depth(path: Path, camera: Camera, where: str) -> NDArray[np.uint16]:
-    raw = read_depth_png(path, where)
-    width, height = camera.size_wh
-    if raw.shape != (height, width):
-        raise RecordError(
-            "bad depth image",
-            where,
-            f"{path} is {raw.shape[1]}x{raw.shape[0]}, the picture {width}x{height}; expected the"
-            " same size",
-        )
-    return raw
+    return read_depth_png(path, where, camera.size_wh)
 
 
 def _valid(raw: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -245,23 +245,46 @@ def _check_focal(
         )
 
 
-def _pose(info: dict[str, Any], camera: Camera, where: str) -> Floats | None:
-    """Return camera to world, from Blender's axes; None where the view's own point is not in it."""
-    quaternion = info.get("camera_rotation_final_quaternion")
+def _pose(info: dict[str, Any], camera: Camera, where: str) -> tuple[Floats | None, str | None]:
+    """Return camera to world, from Blender's axes, or None and what is lacking.
+
+    Files of Taskonomy have the rotation as Euler angles about fixed axes, those of other components
+    as a quaternion too.
+    """
     location_m, point_m = info.get("camera_location"), info.get("point_location")
-    if quaternion is None or location_m is None:
-        return None
+    if location_m is None:
+        return None, _NO_POSE
     try:
-        pose = motion(quaternion, location_m) @ FLIP_YZ
+        poses = [motion(quaternion, location_m) @ FLIP_YZ for quaternion in _quaternions(info)]
+        if not poses:
+            return None, _NO_POSE
+        pose = poses[0]
+        if not np.allclose(pose[:3, :3], poses[-1][:3, :3], rtol=0, atol=_SAME_TURN):
+            return None, _ROTATIONS_DIFFER
         seen_m = None if point_m is None else moved(inverse(pose), point_m).reshape(1, 3)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, GeometryError) as error:
         raise RecordError(
             "bad file", where, f"the pose in its JSON file is not of numbers ({error})"
         ) from error
-    if seen_m is not None:
-        if seen_m[0, 2] <= 0:
-            return None
-        place = camera.project(seen_m)[0]
-        if not ((place > -0.5) & (place < np.array(camera.size_wh) - 0.5)).all():
-            return None
-    return pose
+    if seen_m is not None and not _in_picture(seen_m, camera):
+        return None, _NOT_SEEN
+    return pose, None
+
+
+def _quaternions(info: dict[str, Any]) -> Iterator[Any]:
+    """Yield the rotations (w, x, y, z) from Blender's camera axes to the world that a file has."""
+    if (stored := info.get("camera_rotation_final_quaternion")) is not None:
+        yield stored
+    if (angles_rad := info.get("camera_rotation_final")) is not None:
+        from scipy.spatial.transform import Rotation  # as geometry.rigid: it takes a while
+
+        x, y, z, w = Rotation.from_euler("xyz", np.reshape(angles_rad, 3)).as_quat().tolist()
+        yield w, x, y, z
+
+
+def _in_picture(seen_m: Floats, camera: Camera) -> bool:
+    """Return whether a point (1, 3) in the camera's frame is seen; none that is no number is."""
+    if not seen_m[0, 2] > 0:
+        return False
+    place = camera.project(seen_m)[0]
+    return bool(((place > -0.5) & (place < np.array(camera.size_wh) - 0.5)).all())

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...errors import ConfigError, DepthLMError
 
-_SUFFIXES = r"\.(?:png|jpg|jpeg|PNG|JPG|JPEG)"
+_ENDINGS = ("png", "jpg", "jpeg", "PNG", "JPG", "JPEG")
+_SUFFIXES = rf"\.(?:{'|'.join(_ENDINGS)})"
 
 
 def find_pattern(root: Path, given: str | None, folders: tuple[str, ...]) -> str | None:
@@ -15,20 +16,21 @@ def find_pattern(root: Path, given: str | None, folders: tuple[str, ...]) -> str
 
     Args:
         root: Where to look.
-        given: A relative pattern whose stars match within a name; None: look for `folders`.
+        given: A relative pattern whose stars match within a name; None: look for `folders`, or one
+            picture of such a name.
         folders: Names of folders, of the root or of the folders in it.
 
     Returns:
         A pattern that files match, or None.
     """
     if given is not None:
-        if "*" not in given:
-            raise ConfigError(f"the pattern {given!r} has no star for what differs between files")
         return given if matches(root, given) else None
-    for depth in ("", "*/"):
-        for folder in folders:
-            if matches(root, f"{depth}{folder}/*"):
-                return f"{depth}{folder}/*"
+    files = [f"{name}.{ending}" for name in folders for ending in _ENDINGS]
+    for inside in ([f"{folder}/*" for folder in folders], files):
+        for depth in ("", "*/"):
+            for place in inside:
+                if matches(root, f"{depth}{place}"):
+                    return f"{depth}{place}"
     return None
 
 
@@ -91,7 +93,19 @@ def _fitting(pattern: str, stars: tuple[str, ...], wanted: int) -> tuple[str, ..
 
 
 def pairs(root: Path, first: str, second: str) -> list[tuple[tuple[str, ...], str, str | None]]:
-    """Return (stars, file of `first`, file of `second` with the same stars or None), in order."""
+    """Return (stars, file of `first`, file of `second` with the same stars or None), in order.
+
+    Patterns without stars are one file each.
+
+    Raises:
+        ConfigError: For two patterns of which one has stars and the other is a file.
+    """
+    if ("*" in first) != ("*" in second):
+        without = first if "*" in second else second
+        raise ConfigError(
+            f"the pattern {without!r} has no star for what differs between files, the other has:"
+            f" {second if '*' in second else first!r}"
+        )
     partners = matches(root, second)
     return [
         (stars, path, partners.get(stars)) for stars, path in sorted(matches(root, first).items())

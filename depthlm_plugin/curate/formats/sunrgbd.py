@@ -18,7 +18,7 @@ from ...views.decode import image_size
 from ..formats.matlab import read_mat
 from ..frames import Frame, Item
 from ..reading import Reader, chosen, missing
-from .files import read_depth_png, read_numbers
+from .files import inside, read_depth_png, read_numbers
 
 _FARTHEST_MM = 8000  # the toolbox cuts there; 8192 and more have lost their highest bits
 _DEPTHS = {"filled": "depth_bfx", "raw": "depth"}
@@ -59,9 +59,15 @@ class SunRgbdFrames(Reader):
         if self.split != "all":
             if split_file is None:
                 raise missing(self.root, "SUN RGB-D with its toolbox", f"{_SPLIT_FILE}")
+            inside(split_file.parents[2], split_file, "sunrgbd")
             wanted = _listed(split_file, f"all{self.split}")
+        taken = set()
         for folder in _frame_folders(base):
             name = folder.relative_to(base).as_posix()
+            if self.compat and (place := _sun3d_place(name)) is not None:
+                if place in taken:
+                    continue
+                taken.add(place)
             if name.startswith(_NYU) == self.IS_NYU and (wanted is None or name in wanted):
                 yield Item(name, str(folder))
 
@@ -69,26 +75,26 @@ class SunRgbdFrames(Reader):
         """Return a frame."""
         where = f"sunrgbd {item.frame_id}"
         folder = Path(item.at)
-        image = _only(folder / "image", ".jpg", where)
-        raw = read_depth_png(_only(folder / _DEPTHS[self.depth], ".png", where), where)
+        image = self.below(_only(folder / "image", ".jpg", where), where)
+        depth = self.below(_only(folder / _DEPTHS[self.depth], ".png", where), where)
         width, height = image_size(str(image), where)
-        if raw.shape != (height, width):
-            raise RecordError(
-                "bad depth image",
-                where,
-                f"depth is {raw.shape[1]}x{raw.shape[0]}, the picture {width}x{height}; expected"
-                " the same size",
-            )
-        k = read_numbers(folder / "intrinsics.txt", 9, where, "a 3x3 matrix")
-        parts = item.frame_id.split("/")
+        raw = read_depth_png(depth, where, (width, height))
+        intrinsics = self.below(folder / "intrinsics.txt", where)
+        k = read_numbers(intrinsics, 9, where, "a 3x3 matrix")
         return Frame(
             image,
             Camera.from_intrinsics([k[0], k[4], k[2] - 1, k[5] - 1, width, height]),
             "z",
             depth_m=_published(raw) if self.compat else _metres(raw),
-            scene="/".join(parts[:3]) if "sun3ddata" in parts else item.frame_id,
-            camera_name=parts[0],
+            scene=_sun3d_place(item.frame_id) or item.frame_id,
+            camera_name=item.frame_id.split("/")[0],
         )
+
+
+def _sun3d_place(name: str) -> str | None:
+    """Return the folder of a place of SUN3D that a frame is of; None for other parts."""
+    parts = name.split("/")
+    return "/".join(parts[:3]) if "sun3ddata" in parts else None
 
 
 def _metres(raw: NDArray[np.uint16]) -> Floats:

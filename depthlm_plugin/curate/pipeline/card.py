@@ -67,6 +67,9 @@ def data_card(
     lines += [f"| records | {counts.records} |"]
     lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]
     lines += [
+        f"| of these without {what} | {count} |" for what, count in sorted(counts.lacking.items())
+    ]
+    lines += [
         f"| left out: {reason} | {count} |" for reason, count in sorted(counts.left_out.items())
     ]
     lines += [

@@ -133,5 +133,5 @@ class Chunks:
 def _digest(items: Sequence[Item]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for item in items:
-        digest.update(item.frame_id.encode() + b"\0")
+        digest.update(item.frame_id.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()

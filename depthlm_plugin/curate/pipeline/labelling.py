@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ...errors import GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
-from ...views.decode import FORMATS, check_size, decode_rgb, load_rgb
-from ..formats.files import inside
+from ...views.decode import check_size, decode_rgb, load_rgb
+from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
 from .chunks import write_whole
@@ -62,8 +62,9 @@ class Job:
         records = []
         for item in items:
             counts.frames += 1
-            where = f"{self.dataset} {item.frame_id}"
+            where = f"{self.dataset} {_escaped(item.frame_id)}"
             try:
+                _check_text(item.frame_id, where)
                 records.append(self._record(self._load(item, where), item, where, counts))
             except RecordError as error:
                 counts.left_out[error.reason] += 1
@@ -80,7 +81,7 @@ class Job:
         # A relative root alone may be any word.
         end = r"(?![\w-]|\.\w)" if self.reader.root.is_absolute() else "(?=/)"
         said = re.sub(rf"(?<![\w./-]){re.escape(root)}{end}", "ROOT", error.message)
-        return f"{error.where}: {said}"
+        return _escaped(f"{error.where}: {said}")
 
     def _load(self, item: Item, where: str) -> Frame:
         try:
@@ -124,10 +125,13 @@ class Job:
         labels = depth_m.tolist()
         if not verbatim:
             labels = [round(label, _DIGITS) for label in labels]
+        for text in (image, frame.scene, frame.camera_name, *_texts(frame.extra)):
+            _check_text(text or "", where)
         counts.records += 1
         counts.points += len(labels)
         counts.short += len(labels) < self.points
         counts.dropped.update(frame.dropped)
+        counts.lacking.update(frame.lacking)
         counts.add_depths(depth_m)
         if frame.scene is not None:
             counts.scenes.add(frame.scene)
@@ -153,26 +157,22 @@ class Job:
     def _kept(self, frame: Frame, item: Item, where: str) -> str:
         """Return the path of a picture that stays as it is, having looked at all of it."""
         if isinstance(frame.image, bytes):
-            suffix, size_wh = _inspect(frame.image, where)
-            name = self._name(item, suffix)
-        else:
-            size_wh = load_rgb(str(frame.image), where).size
-            name = f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
-        check_size(size_wh, frame.camera, name, where)
-        if isinstance(frame.image, bytes):
+            name = self._name(item, _suffix(frame.image, frame.camera, where))
             self._write(name, frame.image)
-        return name
+            return name
+        load_rgb(str(frame.image), where, camera=frame.camera)
+        return f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
 
     def _prepared(
         self, frame: Frame, item: Item, where: str, focal_px: float
     ) -> tuple[str, Camera]:
         """Write a picture for training; return its path and its camera."""
         if isinstance(frame.image, bytes):
-            picture = decode_rgb(io.BytesIO(frame.image), "its picture", where)
+            source = io.BytesIO(frame.image)
+            picture = decode_rgb(source, "its picture", where, camera=frame.camera)
         else:
-            picture = load_rgb(str(frame.image), where)
+            picture = load_rgb(str(frame.image), where, camera=frame.camera)
         name = self._name(item, ".jpg")
-        check_size(picture.size, frame.camera, name, where)
         data, camera = prepare(picture, frame.camera, focal_px)
         self._write(name, data)
         return name, camera
@@ -186,20 +186,47 @@ class Job:
         write_whole(path, data)
 
 
-def _inspect(data: bytes, where: str) -> tuple[str, tuple[int, int]]:
-    """Return the suffix and size of an encoded picture, which must decode."""
+def _escaped(text: str) -> str:
+    """Return text as UTF-8 can hold it: other bytes of names in hexadecimal."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            image.load()
-            suffix = _SUFFIXES.get(str(image.format))
-            size_wh = image.size
-    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
-        raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            "name is not UTF-8",
+            where,
+            f"'{_escaped(text[max(0, error.start - 40) : error.end + 20])}' is not UTF-8, which"
+            " records are; rename it, as convmv -f latin1 -t utf8 does for whole folders",
+        ) from error
+
+
+def _texts(extra: Mapping[str, Any]) -> Iterator[str]:
+    """Yield further keys and values of a record, as JSON has them."""
+    for key, value in extra.items():
+        yield key
+        yield json.dumps(value, ensure_ascii=False)
+
+
+def _suffix(data: bytes, camera: Camera, where: str) -> str:
+    """Return the suffix of an encoded picture, which must decode, to the size of its camera."""
+
+    def check(size_wh: tuple[int, int]) -> None:
+        check_size(size_wh, camera, "its picture", where)
+
+    with opened_image(io.BytesIO(data), "unreadable image", where, "its picture", check) as image:
+        image.load()
+        suffix = _SUFFIXES.get(str(image.format))
     if suffix is None:
         raise RecordError(
             "unreadable image", where, f"its picture is {image.format}; expected PNG or JPEG"
         )
-    return suffix, size_wh
+    return suffix
 
 
 def _file_name(frame_id: str) -> str:

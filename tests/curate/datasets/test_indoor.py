@@ -184,7 +184,7 @@ def test_hypersim_nominal_camera_is_that_of_sixty_degrees(tmp_path, capsys):
 def test_hypersim_refuses_what_is_no_pinhole(tmp_path, capsys):
     truth = write_hypersim(tmp_path / "raw")
     write_cameras(tmp_path / "raw", {"ai_001_001": PLAIN, "ai_019_006": SKEWED})
-    counts, said = curate(capsys, "hypersim", tmp_path / "raw", tmp_path / "out", *ALL, status=1)
+    counts, said = curate(capsys, "hypersim", tmp_path / "raw", tmp_path / "out", *ALL)
     assert counts["left_out"] == {"tilt-shift camera": 3}
     assert "no pinhole camera takes such a picture" in said
     records = read_records(tmp_path / "out" / "hypersim_all.jsonl")

@@ -1,11 +1,16 @@
 """SUN RGB-D (with its NYU part) and KITTI against the scene that their fixtures show."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 from support.curate_checks import assert_labels_the_scene, assert_poses_agree, curate, read_records
 from support.raw.sun_kitti import SUN_FRAMES, write_kitti, write_sunrgbd
 from support.scene import distance_at
+
+from depthlm_plugin.curate.registry import make_reader
+from depthlm_plugin.errors import DepthLMError
 
 NYU = "kv1/NYUdata/NYU0001"
 ONE = ["--workers", 1]
@@ -48,6 +53,8 @@ def test_nyuv2_of_sunrgbd_has_the_holes_of_its_raw_depth(tmp_path, capsys):
 
 def test_sunrgbd_as_published_is_too_near_by_a_fifth_and_says_so(tmp_path, capsys):
     truth = write_sunrgbd(tmp_path / "raw")
+    more_of_sun3d(tmp_path / "raw/SUNRGBD")
+    truth["xtion/sun3ddata/mit/lab/frame_1"] = truth["xtion/sun3ddata/hotel/room_1/frame_7"]
     curate(capsys, "sunrgbd", tmp_path / "raw", tmp_path / "out", "--compat", "official", *ONE)
     records = read_records(tmp_path / "out" / "sunrgbd_all.jsonl")
     for record in records:
@@ -55,7 +62,33 @@ def test_sunrgbd_as_published_is_too_near_by_a_fifth_and_says_so(tmp_path, capsy
         ratio = np.array(record["depth"]) / distance_at(*truth[record["id"]], u, v)
         assert np.median(ratio) == pytest.approx(0.8, abs=0.001)
         assert record["depth_kind"] == "distance"
-    assert "0.8 times the true ones" in (tmp_path / "out/sunrgbd_all/README.md").read_text()
+    card = (tmp_path / "out/sunrgbd_all/README.md").read_text()
+    assert "0.8 times the true ones" in card
+    assert "of each place of SUN3D one" in card
+    frames = ["kv2/kinect2data/000002_2014-05-26", "realsense/sa/2014_10-1"]
+    assert [record["id"] for record in records] == [
+        *frames, "xtion/sun3ddata/hotel/room_1/frame_7", "xtion/sun3ddata/mit/lab/frame_1",
+    ]  # fmt: skip
+
+
+def test_sunrgbd_takes_every_frame_of_a_place_where_labels_are_correct(tmp_path, capsys):
+    write_sunrgbd(tmp_path / "raw")
+    more_of_sun3d(tmp_path / "raw/SUNRGBD")
+    options = ("--split", "all", *ONE)
+    counts, _ = curate(capsys, "sunrgbd", tmp_path / "raw", tmp_path / "out", *options)
+    assert counts["records"] == 8
+
+
+def more_of_sun3d(base):
+    """Make further frames of the place that is there, and a second place."""
+    base = base / "xtion/sun3ddata"
+    for name in (
+        "hotel/room_1/frame_9",
+        "hotel/room_2/frame_1",
+        "mit/lab/frame_1",
+        "mit/lab/frame_2",
+    ):
+        shutil.copytree(base / "hotel/room_1/frame_7", base / name)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +129,25 @@ def test_kitti_eigen_test(tmp_path, capsys):
     assert_labels_the_scene(records, left, out)
     assert {record["scene"] for record in records} == {"2011_09_26_drive_0002_sync"}
     assert all((np.array(record["pixel_coords"])[:, 1] > 20).all() for record in records)
+
+
+def test_kitti_eigen_list_without_the_folder_of_the_date(tmp_path, capsys):
+    truth = write_kitti(tmp_path / "raw")
+    path = tmp_path / "raw" / "eigen_test_files_with_gt.txt"
+    path.write_text(path.read_text().replace("2011_09_26/2011", "2011"))
+    out = tmp_path / "out"
+    curate(capsys, "kitti", tmp_path / "raw", out, *ONE)
+    left = {name: seen for name, seen in truth.items() if "image_02" in name}
+    assert_labels_the_scene(read_records(out / "kitti_eigen_test.jsonl"), left, out)
+
+
+@pytest.mark.parametrize("old", ["image_02/data/", "0000000005.png 2011", " 180.5", "_sync/image"])
+def test_kitti_eigen_list_of_another_form(tmp_path, old):
+    write_kitti(tmp_path / "raw")
+    path = tmp_path / "raw" / "eigen_test_files_with_gt.txt"
+    path.write_text(path.read_text().replace(old, old.replace("0", "a").replace("_sync", ""), 1))
+    with pytest.raises(DepthLMError, match=r"gt.txt:1: expected \[date/\]drive/camera/data"):
+        list(make_reader("kitti", tmp_path / "raw").items())
 
 
 def test_kitti_train_has_both_cameras(tmp_path, capsys):

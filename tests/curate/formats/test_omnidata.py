@@ -170,16 +170,62 @@ def test_taskonomy_has_views_of_pictures_only(taskonomy, tmp_path, capsys):
     assert_labels_the_scene(records, truth, tmp_path / "out")
 
 
-def test_taskonomy_leaves_out_a_pose_that_does_not_see_its_own_point(taskonomy, tmp_path, capsys):
-    root, truth = taskonomy
-    path = root / "point_info/taskonomy/almena/point_9_view_0_domain_point_info.json"
+ROTATION, QUATERNION = "camera_rotation_final", "camera_rotation_final_quaternion"
+
+
+@pytest.mark.parametrize(
+    ("component", "change", "why"),
+    [
+        ("taskonomy", lambda info: {ROTATION: info[ROTATION][::-1]}, "its own point is not in the"),
+        ("taskonomy", lambda info: {ROTATION: None}, "none in its JSON file"),
+        ("taskonomy", lambda info: {"camera_location": None}, "none in its JSON file"),
+        (
+            "hm3d",
+            lambda info: {QUATERNION: [-info[QUATERNION][0], *info[QUATERNION][1:]]},
+            "its two rotations dif",
+        ),
+        ("hm3d", lambda info: {QUATERNION: None}, None),
+        ("hm3d", lambda info: {ROTATION: None}, None),
+    ],
+)
+def test_a_view_without_a_pose_is_counted_and_said(tmp_path, capsys, component, change, why):
+    truth = write_omnidata(
+        tmp_path / "raw", component, {"taskonomy": TASKONOMY, "hm3d": HM3D}[component]
+    )
+    path = sorted((tmp_path / "raw/point_info").rglob("*.json"))[0]
     info = json.loads(path.read_text())
-    w, x, y, z = info["camera_rotation_final_quaternion"]
-    path.write_text(json.dumps(info | {"camera_rotation_final_quaternion": [x, y, z, w]}))
-    curate(capsys, "taskonomy", root, tmp_path / "out", *ALL)
-    records = read_records(tmp_path / "out" / "taskonomy_all.jsonl")
+    path.write_text(json.dumps(info | change(info)))
+    counts, said = curate(capsys, component, tmp_path / "raw", tmp_path / "out", *ALL)
+    records = read_records(tmp_path / "out" / f"{component}_all.jsonl")
     assert_labels_the_scene(records, truth, tmp_path / "out")
-    assert [record["id"] for record in records if "pose" not in record] == ["almena/point_9_view_0"]
+    unposed = [record["id"] for record in records if "pose" not in record]
+    card = (tmp_path / "out" / f"{component}_all" / "README.md").read_text()
+    if why is None:
+        assert unposed == []
+        assert counts["lacking"] == {}
+        assert_poses_agree(records, truth)
+        return
+    assert unposed == [f"{path.parent.name}/{path.stem.partition('_domain')[0]}"]
+    [(what, count)] = counts["lacking"].items()
+    assert what.startswith(f"pose ({why}")
+    assert count == 1
+    assert f"| of these without {what} | 1 |" in card
+    assert f"1  records without {what}" in said
+
+
+def test_the_pose_of_euler_angles_looks_at_its_own_point(taskonomy, tmp_path, capsys):
+    root, _ = taskonomy
+    curate(capsys, "taskonomy", root, tmp_path / "out", *ALL)
+    for record in read_records(tmp_path / "out" / "taskonomy_all.jsonl"):
+        building, view = record["id"].split("/")
+        path = root / "point_info/taskonomy" / building / f"{view}_domain_point_info.json"
+        info = json.loads(path.read_text())
+        assert QUATERNION not in info
+        pose = np.array(record["pose"])
+        x, y, z = (np.array(info["point_location"]) - pose[:3, 3]) @ pose[:3, :3]
+        fx, fy, cx, cy = record["intrinsics"][:4]
+        assert (fx * x / z + cx, fy * y / z + cy) == pytest.approx((63.5, 63.5), abs=1e-6)
+        assert np.hypot(np.hypot(x, y), z) == pytest.approx(info["camera_distance"])
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -194,8 +240,9 @@ def test_hm3d(tmp_path, capsys, split):
     Image.fromarray(depth).save(path)
     Image.fromarray(np.where(depth == 65535, 0, 255).astype(np.uint8)).save(mask)
     options = ["--split", split, *ONE]
-    counts, said = curate(capsys, "hm3d", tmp_path / "raw", tmp_path / "out", *options, status=1)
-    assert counts["left_out"] == {"mostly holes": 1}
+    counts, said = curate(capsys, "hm3d", tmp_path / "raw", tmp_path / "out", *options)
+    assert counts["left_out"] == {"mostly holes": 1}  # which does not fail: the card announces it
+    assert "1  mostly holes (as its card announces)" in said
     assert "48 % of its pixels have a depth, expected 50 % or more" in said
     truth = of(truth, scene)
     truth.pop(f"{scene}/point_10_view_1")

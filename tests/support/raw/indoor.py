@@ -21,7 +21,10 @@ SIDE = 128
 
 
 def write_omnidata(root, component, splits, views=2):
-    """`<domain>/<component>/<building>/point_<p>_view_<v>_domain_<domain>`; 1/512 m, 65535 none."""
+    """`<domain>/<component>/<building>/point_<p>_view_<v>_domain_<domain>`; 1/512 m, 65535 none.
+
+    Rotations are Euler angles: about the world's x, then y, then z.
+    """
     truth = {}
     name = {"taskonomy": "point_info", "hm3d": "fixatedpose"}[component]
     for number, building in enumerate(sorted(sum(splits.values(), ()), reverse=True)):
@@ -48,16 +51,24 @@ def write_omnidata(root, component, splits, views=2):
                 folder.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(folder / f"{stem}_domain_{domain}.png")
             points, _ = hits(pinhole, pose, np.array([63.5]), np.array([63.5]))
+            turn = (pose @ Y_UP)[:3, :3]
             info = {
                 "camera_distance": float(np.linalg.norm(points[0] - pose[:3, 3])),
                 "camera_location": pose[:3, 3].tolist(),
-                "camera_rotation_final_quaternion": quaternion(pose @ Y_UP).tolist(),
+                "camera_rotation_final": [
+                    float(np.arctan2(turn[2, 1], turn[2, 2])),
+                    float(-np.arcsin(turn[2, 0])),
+                    float(np.arctan2(turn[1, 0], turn[0, 0])),
+                ],
                 "camera_uuid": "0000",
                 "field_of_view_rads": float(fov),
+                "obliqueness_angle": 0.41,
                 "point_location": points[0].tolist(),
                 "point_uuid": 9 + view,
                 "resolution": SIDE,
             }
+            if component == "hm3d":  # the older file of Taskonomy has Euler angles only
+                info["camera_rotation_final_quaternion"] = quaternion(turn).tolist()
             (root / "rgb" / component / building / "Thumbs.db").write_bytes(b"not a picture")
             folder = root / "point_info" / component / building
             folder.mkdir(parents=True, exist_ok=True)

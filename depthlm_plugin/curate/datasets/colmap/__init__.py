@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -137,7 +136,11 @@ class ColmapModel(Reader):
 
     def _files(self) -> ModelFiles | None:
         candidates = (find_model(self.root / model) for model in self._models())
-        return next((files for files in candidates if files is not None), None)
+        files = next((files for files in candidates if files is not None), None)
+        if files is not None:
+            for path in (files.cameras, files.images, files.points):
+                self.below(path, "--option model" if self.model else "colmap")
+        return files
 
     def _check(self) -> None:
         if self.scale is None or not 0 < self.scale < math.inf:
@@ -147,8 +150,7 @@ class ColmapModel(Reader):
                 " two points of the model (or two camera centres); 1 for a model that was aligned"
                 f" to metres (colmap model_aligner); found {self.scale}"
             )
-        if Path(self.images).is_absolute() or ".." in Path(self.images).parts:
-            raise ConfigError(f"--option images={self.images} must be a folder below --root")
+        self.below(self.root / self.images, "--option images")
 
 
 def _projected(camera: Camera, points: Floats) -> Floats:

@@ -59,16 +59,23 @@ class DepthVLMFiles(Reader):
     depth_dir: str | None = None
 
     STORED_DEPTH: ClassVar[str] = "z, as given"
+    ANNOUNCED: ClassVar[tuple[str, ...]] = ("depth of another picture",)
     VERBATIM: ClassVar[bool] = True
 
     def items(self) -> Iterator[Item]:
         """Yield the rows of all files, in name order."""
         if not self.root.is_dir():
             raise missing(self.root, "a folder of DepthVLM records", "records files")
+        for option in ("file", "media_dir", "depth_dir"):
+            self.below(self.root / (getattr(self, option) or ""), f"--option {option}")
         try:
             files = record_files(str(self.root / self.file if self.file else self.root))
             files = [file for file in files if file.endswith((".jsonl", ".json"))]
+            for file in files:
+                self.below(Path(file), "depthvlm")
             counts = {file: len(_rows(file)) for file in files}
+        except RecordError:
+            raise
         except DepthLMError as error:
             looked_for = self.file or "*.jsonl or *.json"
             raise missing(self.root, "a folder of DepthVLM records", looked_for) from error
@@ -170,9 +177,7 @@ class DepthVLMFiles(Reader):
                 "malformed record", where, f"key {key!r} must hold a path, found {name!r}"
             )
         start = next((self.root / folder for folder in folders if folder is not None), Path(beside))
-        path = Path(os.path.normpath(start / name.lstrip("/")))
-        if not path.is_relative_to(os.path.normpath(self.root)):
-            raise RecordError("file outside its root", where, f"{path} is not below {self.root}")
+        path = self.below(Path(os.path.normpath(start / name.lstrip("/"))), where)
         if not path.is_file():
             option = "media_dir" if key == "image" else "depth_dir"
             raise RecordError(

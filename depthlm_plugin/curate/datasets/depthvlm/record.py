@@ -142,14 +142,7 @@ def depth_map(
         good = np.isfinite(values) & (values > 0)
         scale = 1.0  # DepthVLM takes such files for metres, whatever the record says
     else:
-        values = read_depth_png(path, where)
-        if values.shape != shape:
-            raise RecordError(
-                "bad depth image",
-                where,
-                f"{path} is {values.shape[1]}x{values.shape[0]}, the record says"
-                f" {depth_wh[0]}x{depth_wh[1]}",
-            )
+        values = read_depth_png(path, where, depth_wh)
         good = _is_depth(values, scale)
     for mask in masks:
         good &= read_mask(mask, shape, where)

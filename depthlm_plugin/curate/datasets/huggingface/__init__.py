@@ -96,6 +96,7 @@ class HuggingFaceDataset(Reader):
         refuse_incomplete(tables)
         first = True
         for table in self._of_split(tables):
+            self.below(table, "huggingface")
             self._roles(table)
             relative = table.relative_to(self.root)
             number = 0
@@ -146,7 +147,9 @@ class HuggingFaceDataset(Reader):
             content_of(cells.get(roles.image), roles.image, path.parent, self.root, where), where
         )
         values, is_array = depth_of(
-            content_of(cells.get(roles.depth), roles.depth, path.parent, self.root, where), where
+            content_of(cells.get(roles.depth), roles.depth, path.parent, self.root, where),
+            where,
+            lambda map_wh: _check_field(size_wh, map_wh, where),
         )
         scene, time = cells.get(roles.scene or ""), cells.get(roles.timestamp or "")
         return Frame(
@@ -221,12 +224,7 @@ class HuggingFaceDataset(Reader):
                     " columns first, it seems; give --option axes="
                     f"{'hw' if self.axes == 'wh' else 'wh'}",
                 )
-            raise RecordError(
-                "other field of view",
-                where,
-                f"its depth is {map_wh[0]}x{map_wh[1]}, its picture {size_wh[0]}x{size_wh[1]};"
-                " expected the same size, or the picture made smaller",
-            )
+            _check_field(size_wh, map_wh, where)
         good = np.isfinite(raw) & (raw > 0)
         if self.invalid is not None:
             good &= raw != self.invalid
@@ -240,12 +238,22 @@ class HuggingFaceDataset(Reader):
         return np.where(good, raw / (self.depth_scale or 1.0), np.nan)
 
 
+def _check_field(size_wh: tuple[int, int], map_wh: tuple[int, int], where: str) -> None:
+    if not same_field(size_wh, map_wh):
+        raise RecordError(
+            "other field of view",
+            where,
+            f"its depth is {map_wh[0]}x{map_wh[1]}, its picture {size_wh[0]}x{size_wh[1]};"
+            " expected the same size, or the picture made smaller",
+        )
+
+
 def _numbers(value: Any, name: str, where: str) -> Floats:
     """Return all numbers of a cell, in order: of lists, of JSON text, or one."""
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
         return np.array(parsed, np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RecordError(
             "malformed record", where, f"{name} must hold numbers, found {value!r}"
         ) from error

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ....errors import RecordError
-from ....views.decode import FORMATS, image_size
+from ....views.decode import image_size
 from ....views.orientation import orientation_of
-from ...formats.files import encode_png
+from ...formats.files import array_of, encode_png, inside, opened_image
 
 Content = bytes | Path | NDArray[Any]
 
@@ -41,9 +41,7 @@ def content_of(cell: Any, name: str, folder: Path, root: Path, where: str) -> Co
             f"column {name!r} holds {type(cell).__name__}, expected an encoded image, an array of"
             " numbers or the name of a file",
         )
-    path = Path(os.path.normpath(folder / cell))
-    if not path.is_relative_to(os.path.normpath(root)):
-        raise RecordError("file outside its root", where, f"{path} is not below {root}")
+    path = inside(root, Path(os.path.normpath(folder / cell)), where)
     if not path.is_file():
         raise RecordError(
             "missing file", where, f"{path} does not exist; is the download complete?"
@@ -64,14 +62,12 @@ def picture_of(content: Content, where: str) -> tuple[Path | bytes, tuple[int, i
     if isinstance(content, np.ndarray):
         pixels = _rgb(content, where)
         return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            turned = orientation_of(image)
-            if image.format not in _KEPT:
-                content = encode_png(np.asarray(image.convert("RGB")))
-            size_wh = image.size
-    except Exception as error:  # as views.decode: Pillow's decoders raise what they like
-        raise RecordError("unreadable image", where, f"its picture is damaged ({error})") from error
+    source = io.BytesIO(content)
+    with opened_image(source, "unreadable image", where, "its picture") as image:
+        turned = orientation_of(image)
+        size_wh = image.size
+        if image.format not in _KEPT:
+            content = encode_png(np.asarray(image.convert("RGB")))
     if turned != 1:
         raise RecordError(
             "exif rotation",
@@ -103,16 +99,23 @@ def _rgb(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     return np.round(values * (255 // most)).astype(np.uint8)
 
 
-def depth_of(content: Content, where: str) -> tuple[NDArray[Any], bool]:
+def depth_of(
+    content: Content, where: str, check: Callable[[tuple[int, int]], None]
+) -> tuple[NDArray[Any], bool]:
     """Return the stored values of a depth map (H, W), and whether they are an array, no image.
 
+    Args:
+        content: What its cell holds.
+        where: What to name in errors.
+        check: Called with an image's (width, height) before it is decoded.
+
     Raises:
-        RecordError: `bad depth image`, `bad depth array`.
+        RecordError: `bad depth image`, `bad depth array`, or what `check` raises.
     """
     if isinstance(content, Path):
         content = content.read_bytes()
     if isinstance(content, bytes):
-        decoded = _decoded(content, where)
+        decoded = _decoded(content, where, check)
         if not content.startswith(_NUMPY):
             return decoded, False
         content = decoded
@@ -125,18 +128,17 @@ def depth_of(content: Content, where: str) -> tuple[NDArray[Any], bool]:
     return content, True
 
 
-def _decoded(data: bytes, where: str) -> NDArray[Any]:
-    try:
-        if data.startswith(_NUMPY):
-            array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-            return array
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            mode = image.mode
-            values = np.asarray(image)
-    except Exception as error:
-        raise RecordError(
-            "bad depth image", where, f"its depth cannot be decoded ({error}); fetch it again"
-        ) from error
+def _decoded(data: bytes, where: str, check: Callable[[tuple[int, int]], None]) -> NDArray[Any]:
+    if data.startswith(_NUMPY):
+        try:
+            return array_of(data)
+        except ValueError as error:
+            raise RecordError(
+                "bad depth image", where, f"its depth cannot be decoded ({error}); fetch it again"
+            ) from error
+    with opened_image(io.BytesIO(data), "bad depth image", where, "its depth", check) as image:
+        mode = image.mode
+        values = np.asarray(image)
     if mode not in ("F", "L", "I") and not mode.startswith("I;16"):
         raise RecordError(
             "bad depth image",

@@ -176,7 +176,7 @@ def _csv(path: Path) -> list[list[str]]:
 def _object(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError("malformed record", where, f"not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise RecordError("malformed record", where, "expected a JSON object")

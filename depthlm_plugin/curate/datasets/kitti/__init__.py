@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,18 @@ from ....errors import DepthLMError, RecordError
 from ....geometry.arrays import Floats
 from ....geometry.camera import Camera
 from ....views.decode import image_size
-from ...formats.files import read_depth_png
+from ...formats.files import read_depth_png, read_text
 from ...frames import Frame, Item
 from ...reading import Reader, chosen, missing
-from .oxts import calibrated, mounting, picture_time, vehicle_motion
+from .oxts import calibrated, first_packet, mounting, picture_time, vehicle_motion
 
 _UNITS = 256.0  # of the depth images, a metre
 _CAMERAS = ("image_02", "image_03")
+_LISTED = re.compile(  # a line of Eigen's list; some have no folder of the date
+    r"(?:\d{4}_\d\d_\d\d/)?((\d{4}_\d\d_\d\d_drive_\d{4}_sync)/(image_\d\d)/data/(\d{1,10})\.\w+)"
+    r"\s+(\S+)\s+(\d+(?:\.\d*)?)",
+    re.ASCII,
+)
 _GARG = (0.40810811, 0.99189189), (0.03594771, 0.96405229)  # of the height, of the width
 
 
@@ -75,32 +81,32 @@ class Kitti(Reader):
                 yield Item(f"{drive}/{camera}/{path.stem}", (picture, depth, None))
 
     def _eigen(self) -> Iterator[Item]:
-        path = self.root / self.files
+        path = self.below(self.root / self.files, "--option files")
         if not path.is_file():
             raise missing(self.root, "KITTI with Eigen's list", self.files)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
             words = line.split()
             if not words or words[1:2] == ["None"]:
                 continue
-            if len(words) != 3 or words[0].count("/") != 4:
+            named = _LISTED.fullmatch(line.strip())
+            if named is None:
                 raise DepthLMError(
-                    f"{path}:{number}: expected date/drive/camera/data/number.png, the depth map"
+                    f"{path}:{number}: expected [date/]drive/camera/data/number.png, the depth map"
                     f" and the focal length, found {line!r}"
                 )
-            picture, depth, focal_px = words
-            _, drive, camera, _, name = picture.split("/")
-            yield Item(f"{drive}/{camera}/{Path(name).stem}", (picture, depth, float(focal_px)))
+            picture, drive, camera, frame, depth, focal_px = named.groups()
+            picture = f"{drive[:10]}/{picture}"
+            yield Item(f"{drive}/{camera}/{frame}", (picture, depth, float(focal_px)))
 
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"kitti {item.frame_id}"
         picture, depth, focal_px = item.at
         drive, camera_name, number = item.frame_id.split("/")
-        path = self.root / picture
+        path = self.below(self.root / picture, where)
         size_wh = image_size(str(path), where)
-        camera = _camera(
-            self.root / drive[:10] / "calib_cam_to_cam.txt", camera_name, size_wh, where
-        )
+        calibration = self.below(self.root / drive[:10] / "calib_cam_to_cam.txt", where)
+        camera = _camera(calibration, camera_name, size_wh, where)
         if focal_px is not None and not math.isclose(camera.fx, focal_px, rel_tol=0.01):
             raise RecordError(
                 "bad intrinsics",
@@ -108,15 +114,10 @@ class Kitti(Reader):
                 f"the calibration says fx = {camera.fx:g} px, the list {focal_px:g}; are both of"
                 " the same release?",
             )
-        raw = read_depth_png(self._found(depth), where)
-        if raw.shape != (size_wh[1], size_wh[0]):
-            raise RecordError(
-                "bad depth image",
-                where,
-                f"depth is {raw.shape[1]}x{raw.shape[0]}, the picture {size_wh[0]}x{size_wh[1]}",
-            )
+        raw = read_depth_png(self.below(self._found(depth), where), where, size_wh)
         depth_m = np.where(raw > 0, raw / _UNITS, np.nan)
         dropped = _outside_garg(depth_m) if self.crop == "garg" else 0
+        self._check_motion(drive, camera_name, number, where)
         date = self.root / drive[:10]
         taken_s = picture_time(date / drive, camera_name, int(number), where)
         motion = vehicle_motion(date / drive, int(number), taken_s, where)
@@ -133,6 +134,18 @@ class Kitti(Reader):
             dropped={"outside the crop": dropped} if dropped else {},
             extra={} if motion is None else {"speed_m_s": motion[1]},
         )
+
+    def _check_motion(self, drive: str, camera: str, number: str, where: str) -> None:
+        """Refuse files of the vehicle's motion that are links out of the root."""
+        date = self.root / drive[:10]
+        for name in ("calib_imu_to_velo.txt", "calib_velo_to_cam.txt"):
+            self.below(date / name, where)
+        packets = date / drive / "oxts" / "data"
+        for path in (packets / f"{number}.txt", first_packet(packets)):
+            if path is not None:
+                self.below(path, where)
+        for folder in (camera, "oxts"):
+            self.below(date / drive / folder / "timestamps.txt", where)
 
     def _found(self, depth: str) -> Path:
         """Return the place of a depth map, which the list gives without `train/` or `val/`."""

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from ....errors import RecordError
 from ....geometry.arrays import Floats
 from ....geometry.rigid import inverse
-from ...formats.files import read_numbers
+from ...formats.files import read_numbers, read_text
 
 _EARTH_M = 6378137.0  # its radius
 _PACKET = 30  # numbers of a packet
@@ -75,7 +75,9 @@ def vehicle_motion(
     if taken_s is not None and packed_s is not None and abs(taken_s - packed_s) > _APART_S:
         return None
     packet = _packet(path, where)
-    origin = _packet(_first(path.parent), where)
+    first = first_packet(path.parent)
+    assert first is not None  # this one at least
+    origin = _packet(first, where)
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_euler("xyz", packet[3:6]).as_matrix()  # roll, then pitch, then yaw
     pose[:3, 3] = np.subtract(_place(packet, origin[0]), _place(origin, origin[0]))
@@ -131,8 +133,9 @@ def _packet(path: Path, where: str) -> list[float]:
 
 
 @lru_cache(maxsize=64)
-def _first(folder: Path) -> Path:
-    return min(folder.glob("*.txt"))
+def first_packet(folder: Path) -> Path | None:
+    """Return the file of a drive's first packet, or None where there is none."""
+    return min(folder.glob("*.txt"), default=None)
 
 
 def _time(path: Path, number: int, where: str) -> float | None:
@@ -152,4 +155,4 @@ def _time(path: Path, number: int, where: str) -> float | None:
 
 @lru_cache(maxsize=64)
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
+    return read_text(path).splitlines()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ....errors import ConfigError, RecordError
 from ....geometry.arrays import Floats
 from ....geometry.camera import Camera
+from ...formats.files import read_text
 from ...frames import Frame, Item
 from ...reading import Official, Reader, chosen, missing
 from .scene import CAPTURES, Capture, frame_numbers, read_captures, read_poses
@@ -84,10 +85,10 @@ class ScanNetPP(Reader):
         data = self.root / "data"
         name = _SPLIT_FILES.get(str(self.split))
         if name is not None:
-            path = self.root / "splits" / name
+            path = self.below(self.root / "splits" / name, "scannetpp")
             if not data.is_dir() or not path.is_file():
                 raise missing(self.root, "ScanNet++", f"data/ and splits/{name}")
-            for scene in path.read_text(encoding="utf-8").split():
+            for scene in read_text(path).split():
                 yield from self._frames(scene)
             return
         if not data.is_dir():
@@ -101,7 +102,11 @@ class ScanNetPP(Reader):
         yield from everything[:cut] if self.split == "published_train" else everything[cut:]
 
     def _frames(self, scene: str) -> Iterator[Item]:
-        folder = self.root / "data" / scene / "iphone"
+        try:
+            folder = self._folder(scene)
+        except RecordError as error:
+            yield Item(scene, (error.reason, error.message))
+            return
         path = folder / CAPTURES
         if not path.is_file():
             text = f"{path} does not exist; is the download complete?"
@@ -129,10 +134,10 @@ class ScanNetPP(Reader):
             reason, text = item.at
             raise RecordError(reason, where, text)
         scene, _, name = item.frame_id.partition("/")
-        folder = self.root / "data" / scene / "iphone"
+        folder = self._folder(scene)
         number = int(name.removeprefix("frame_"))
         captures = _captures(folder, where)
-        shot = Shot(folder, number, max(captures) + 1, where)
+        shot = Shot(self.root, folder, number, max(captures) + 1, where)
         z_m, dropped = self._kept(shot.z_m(), shot.shown())
         return Frame(
             shot.picture(),
@@ -145,6 +150,13 @@ class ScanNetPP(Reader):
             pose=_pose(folder, number, where) if self.poses == "aligned" else None,
             dropped=dropped,
         )
+
+    def _folder(self, scene: str) -> Path:
+        """Return the folder of a scan, whose description is in it."""
+        folder = self.root / "data" / scene / "iphone"
+        for name in (CAPTURES, "colmap/images.txt"):
+            self.below(folder / name, f"scannetpp {scene}")
+        return folder
 
     def _kept(self, z_m: Floats, shown: NDArray[np.bool_]) -> tuple[Floats, dict[str, int]]:
         """Return z (H, W) of the depth pixels that are labelled, NaN elsewhere, and what is not."""

@@ -55,7 +55,7 @@ def read_captures(folder: str) -> dict[int, Capture]:
         return {
             int(name.removeprefix("frame_")): _capture(capture) for name, capture in raw.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"cannot be read ({error!r}); fetch it again") from error
 
 

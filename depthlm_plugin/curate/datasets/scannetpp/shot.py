@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from ....errors import RecordError
 from ....geometry.arrays import Floats
-from ...formats.files import encode_png, read_depth_png
+from ...formats.files import encode_png, exactly, inside, opened_image, read_depth_png
 from .depth_stream import SHAPE_HW, open_depth
 from .scene import CAPTURES
 from .video import open_video
@@ -42,12 +41,14 @@ class Shot:
     """One frame of a scan.
 
     Attributes:
+        root: The dataset's folder, out of which no link leads.
         folder: The scan's `iphone/`.
         number: The frame's number in the scan, from 0.
         described: How many frames the scan's JSON file describes.
         where: What to name in errors.
     """
 
+    root: Path
     folder: Path
     number: int
     described: int
@@ -72,7 +73,7 @@ class Shot:
         """Return which depth pixels (H, W) are of pixels of which none is anonymised."""
         folder = self.folder / "rgb_masks"
         if folder.is_dir():
-            values = _read_mask(folder / f"{self._name}.png", self.where)
+            values = self._extracted_mask(folder / f"{self._name}.png")
         elif (frame := self._video_frame("rgb_mask", "gray")) is not None:
             values = frame
         else:
@@ -100,13 +101,16 @@ class Shot:
         """Return z (H, W) in metres; 0 or NaN where there is none."""
         folder, path = self.folder / "depth", self.folder / "depth.bin"
         if folder.is_dir():
-            return self._extracted_z_m(folder / f"{self._name}.png")
+            path = inside(self.root, folder / f"{self._name}.png", self.where)
+            size_wh = SHAPE_HW[1], SHAPE_HW[0]
+            return read_depth_png(path, self.where, size_wh) / 1000.0
         if not path.is_file():
             raise RecordError(
                 "missing depth",
                 self.where,
                 f"neither {folder}/ nor {path} exists; is the download complete?",
             )
+        inside(self.root, path, self.where)
         try:
             stream = open_depth(str(path))
             self._check_count(path, len(stream))
@@ -118,21 +122,22 @@ class Shot:
     def _name(self) -> str:
         return f"frame_{self.number:06d}"
 
-    def _extracted_z_m(self, path: Path) -> Floats:
-        raw = read_depth_png(path, self.where)
-        if raw.shape != SHAPE_HW:
+    def _extracted_mask(self, path: Path) -> NDArray[np.uint8]:
+        inside(self.root, path, self.where)
+        if not path.is_file():
             raise RecordError(
-                "bad depth image",
-                self.where,
-                f"{path} is {raw.shape[1]}x{raw.shape[0]}, expected {SHAPE_HW[1]}x{SHAPE_HW[0]}",
+                "missing mask", self.where, f"{path} does not exist; extract the masks again"
             )
-        return raw / 1000.0
+        check = exactly(SIZE_WH, "bad mask", self.where, path)
+        with opened_image(path, "bad mask", self.where, str(path), check) as image:
+            return np.asarray(image.convert("L"))
 
     def _video_frame(self, stem: str, pixel_format: str) -> NDArray[np.uint8] | None:
         """Return the frame of a video, or None where there is no video of that name."""
         path = min(self.folder.glob(f"{stem}.*"), default=None)
         if path is None:
             return None
+        inside(self.root, path, self.where)
         try:
             video = open_video(str(path))
             self._check_count(path, len(video))
@@ -146,17 +151,3 @@ class Shot:
             raise RecordError("frame counts differ", self.where, problem)
         if self.number >= count:
             raise RecordError("missing frame", self.where, f"{path} ends before this frame")
-
-
-def _read_mask(path: Path, where: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L"))
-    except FileNotFoundError as error:
-        raise RecordError(
-            "missing mask", where, f"{path} does not exist; extract the masks again"
-        ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise RecordError(
-            "bad mask", where, f"{path} cannot be decoded ({error}); extract it again"
-        ) from error
