@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..errors import ConfigError
-from .options import add_workers, refuse_other_encodings, workers_of
+from .options import add_unusual, add_workers, refuse_other_encodings, stated_of, workers_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes (default) of this machine, or ray: tasks of a cluster that sees the same"
         " paths; --workers of them at a time",
     )
-    parser.add_argument(
-        "--confirm-unit", action="store_true", help="the metres are right, implausible as they are"
-    )
+    add_unusual(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         root,
         split=args.split,
         compat=args.compat is not None,
+        unusual=stated_of(args).unusual,
         options=_options(args.option),
     )
     several = len(reader.SPLITS) > 1
@@ -106,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         args.sampling,
         _jpeg_focal_px(args),
     )
-    settings = Settings(workers_of(args), args.engine, args.confirm_unit)
+    settings = Settings(workers_of(args), args.engine)
     counts = curate(job, output, args.limit, settings)
     left_out = counts["left_out"]
     print(

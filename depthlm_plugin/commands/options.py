@@ -29,17 +29,22 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="what `depth` is where records do not say: distance or z",
     )
-    parser.add_argument(
-        "--unusual",
-        metavar="WHAT",
-        help="what is rare in these records, but right: camera, depth, or camera,depth",
-    )
+    add_unusual(parser)
     parser.add_argument("--media-dir", metavar="DIR", help="folder that image paths start from")
     parser.add_argument(
         "--exif-rotation",
         metavar="RULE",
         default="refuse",
         help="turned images: refuse (default), apply or ignore",
+    )
+
+
+def add_unusual(parser: argparse.ArgumentParser) -> None:
+    """Add what `stated_of` reads."""
+    parser.add_argument(
+        "--unusual",
+        metavar="WHAT",
+        help="what is rare in this data, but right: camera, depth, or camera,depth",
     )
 
 

@@ -52,11 +52,13 @@ class Reader(ABC):
         root: Folder of the raw download.
         split: One of `SPLITS`; the first by default.
         compat: Whether to give the published labels (`OFFICIAL`) instead of the correct ones.
+        unusual: What is rare in the data and nevertheless right, see `records.stated.UNUSUAL`.
     """
 
     root: Path
     split: str | None = None
     compat: bool = False
+    unusual: frozenset[str] = frozenset()
 
     SPLITS: ClassVar[tuple[str, ...]] = ()
     """The names that `--split` can have, the default first."""
@@ -66,6 +68,8 @@ class Reader(ABC):
     """Which of `pose`, `timestamp` and `speed_m_s` its records can have."""
     OFFICIAL: ClassVar[Official | None] = None
     """How DepthLM's published labels differ, where there are some."""
+    CAMERA_GIVEN: ClassVar[bool] = False
+    """Whether the user may have given the cameras, so that unusual ones are asked about."""
     ANNOUNCED: ClassVar[tuple[str, ...]] = ()
     """The reasons of `RecordError` for which the card says that frames are left out: a curation
     that leaves out no others succeeds."""

@@ -66,6 +66,7 @@ def make_reader(
     *,
     split: str | None = None,
     compat: bool = False,
+    unusual: frozenset[str] = frozenset(),
     options: Mapping[str, str] | None = None,
 ) -> Reader:
     """Return the reader of a dataset at `root`; nothing of the data is opened yet.
@@ -75,6 +76,7 @@ def make_reader(
         root: Folder of the raw download.
         split: One of the dataset's; its first by default.
         compat: Whether to read published labels instead of the correct ones.
+        unusual: What is rare in the data and nevertheless right (`records.stated.UNUSUAL`).
         options: Values of the reader's own options, as text.
 
     Raises:
@@ -101,7 +103,7 @@ def make_reader(
             has = did_you_mean(name, list(known_options)) if known_options else "; it has none"
             raise ConfigError(f"{dataset} has no option {name!r}{has}")
         values[name] = _parsed(name, text, types[name])
-    return reader(root=root, split=split, compat=compat, **values)
+    return reader(root=root, split=split, compat=compat, unusual=unusual, **values)
 
 
 def _path(dataset: str) -> Path | None:

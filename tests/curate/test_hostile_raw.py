@@ -117,18 +117,10 @@ def test_a_list_names_no_file_outside(tmp_path, case, name):
 
 
 OPTIONS = [
-    ("kitti", "files"),
-    ("taskonomy", "splits"),
-    ("hm3d", "splits"),
-    ("hypersim", "splits"),
-    ("hypersim", "cameras"),
     ("colmap", "images"),
     ("colmap", "model"),
     ("folder", "rgb"),
     ("folder", "depth"),
-    ("folder", "intrinsics"),
-    ("folder", "depth_intrinsics"),
-    ("folder", "pose"),
     ("depthlm", "file"),
     ("depthlm", "media_dir"),
     ("depthvlm", "file"),
@@ -139,11 +131,13 @@ OPTIONS = [
 
 @pytest.mark.parametrize("value", ["../away/x*.png", "{away}/x*.png", "a\0b*.png"])
 @pytest.mark.parametrize(("dataset", "option"), OPTIONS)
-def test_an_option_names_no_file_outside(tmp_path_factory, tmp_path, dataset, option, value):
+def test_an_option_names_no_picture_or_record_outside(
+    tmp_path_factory, tmp_path, dataset, option, value
+):
     root = written(tmp_path_factory, dataset)
     away = root.parent / "away"
     value = value.format(away=away)
-    if option not in ("rgb", "depth", "pose", "intrinsics", "depth_intrinsics"):
+    if option not in ("rgb", "depth"):
         value = value.removesuffix("*.png")
     options = ROOTS[dataset][1] | {option: value}
     records, left_out, said = read_all(dataset, root, options, tmp_path / "out")

@@ -51,7 +51,6 @@ class DepthLMFiles(Reader):
     """
 
     depth_kind: str | None = None
-    unusual: str | None = None
     file: str | None = None
     media_dir: str | None = None
 
@@ -86,7 +85,7 @@ class DepthLMFiles(Reader):
         file, row = item.at
         where, raw = _rows(file)[row]
         raw = parse_row(raw, where) if isinstance(raw, str) else raw
-        record, problems = check_record(raw, where, row, Stated.of(vars(self), "--option"))
+        record, problems = check_record(raw, where, row, Stated(self.depth_kind, self.unusual))
         if not len(record.depth_m):
             raise problems[0]
         folder = str(self.root / self.media_dir) if self.media_dir else os.path.dirname(file)

@@ -18,7 +18,7 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...views.decode import image_size
 from ..formats.csv_rows import read_rows
-from ..formats.files import inside
+from ..formats.files import inside, named
 from ..formats.hdf5 import read_hdf5
 from ..frames import Frame, Item
 from ..reading import Reader, missing
@@ -143,7 +143,7 @@ class Hypersim(Reader):
         )
 
     def _listed(self) -> set[tuple[str, str, str]]:
-        path = self.below(self.root / self.splits, "--option splits")
+        path = named(self.root, self.splits, "--option splits")
         if not path.is_file():
             raise missing(
                 self.root,
@@ -170,7 +170,7 @@ class Hypersim(Reader):
         return camera
 
     def _cameras(self) -> Path:
-        return self.below(self.root / self.cameras, "--option cameras")
+        return named(self.root, self.cameras, "--option cameras")
 
 
 @lru_cache(maxsize=4)

@@ -18,7 +18,7 @@ from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import FLIP_YZ
 from ...views.decode import image_size
-from ..formats.files import read_depth_png, read_text
+from ..formats.files import named, read_depth_png, read_text
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -134,7 +134,7 @@ class Matterport3d(Reader):
 
     def _listed(self) -> set[str]:
         name = self.houses or f"scenes_{self.split}.txt"
-        path = self.below(self.root / name, "--option houses")
+        path = named(self.root, name, "--option houses")
         if not path.is_file():
             looked_for = f"{name} (from {_LISTS}; --split all needs none)"
             raise missing(self.root, "Matterport3D with its splits", looked_for)

@@ -21,6 +21,18 @@ from ...views.decode import FORMATS
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")  # what 16-bit greyscale is called in Pillow
 
 
+def named(root: Path, name: str, where: str) -> Path:
+    """Return the file that the user named by an option: any, if absolute or with `..`.
+
+    Raises:
+        RecordError: `file outside its root` for another name, where a link leads out.
+    """
+    path = root / name
+    return (
+        path if Path(name).is_absolute() or ".." in Path(name).parts else inside(root, path, where)
+    )
+
+
 def inside(root: Path, path: Path, where: str) -> Path:
     """Return a path that stays below a folder when all links and `..` in it are followed.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...errors import ConfigError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
-from .files import array_of, inside, mapped_array, opened_image
+from .files import array_of, inside, mapped_array, named, opened_image
 from .pairing import fill
 
 _NAMES = ("intrinsics.json", "K.txt", "K.npy", "intrinsics.npy", "intrinsics.npz")
@@ -86,8 +86,8 @@ def given_camera(
 
 
 def _given(root: Path, pattern: str, stars: tuple[str, ...], where: str) -> Path:
-    """Return the file of a pattern, which is below the root."""
-    return inside(root, root / fill(pattern, stars), where)
+    """Return the file of a pattern, which no link in the dataset leads out of the root."""
+    return named(root, fill(pattern, stars), where)
 
 
 def _no_intrinsics(places: list[Path], where: str) -> RecordError:

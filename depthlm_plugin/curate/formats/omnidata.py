@@ -22,7 +22,7 @@ from ...views.decode import image_size
 from ..frames import Frame, Item
 from ..reading import Reader, chosen, missing
 from .csv_rows import read_rows
-from .files import read_depth_png, read_mask
+from .files import named, read_depth_png, read_mask
 
 _UNITS = 512.0  # of the depth images, a metre
 _NO_DEPTH = 65535
@@ -159,7 +159,7 @@ class Omnidata(Reader):
             DepthLMError: For a file that is not there, or not such a table.
         """
         places = [
-            self.below(self.root / folder / name, "--option splits")
+            named(self.root / folder, name, "--option splits")
             for folder in ("", "splits_taskonomy")
         ]
         path = next((place for place in places if place.is_file()), None)

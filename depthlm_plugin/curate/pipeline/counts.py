@@ -133,7 +133,7 @@ def check_unit(counts: Counts, options: dict[str, Any]) -> None:
     low_m, high_m = PLAUSIBLE_M
     if math.isnan(median_m) or low_m <= median_m <= high_m:
         return
-    advice = "if these really are its metres, say so with --confirm-unit"
+    advice = "if these really are its metres, say so with --unusual depth"
     scale = options.get("depth_scale")
     if scale:
         fits = [

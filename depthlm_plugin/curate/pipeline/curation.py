@@ -40,13 +40,11 @@ class Settings:
     Attributes:
         workers: How many processes there are, or Ray tasks at a time.
         engine: One of `workers.ENGINES`.
-        confirm_unit: Whether the user says that implausible metres are right.
         chunk_frames: How many frames a chunk has.
     """
 
     workers: int = 1
     engine: str = "processes"
-    confirm_unit: bool = False
     chunk_frames: int = CHUNK_FRAMES
 
 
@@ -128,6 +126,8 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
             name: values[name] for name in job.reader.options() if values[name] is not None
         },
     }
+    if job.reader.unusual:
+        config["unusual"] = sorted(job.reader.unusual)
     if (digest := source_digest(type(job.reader))) is not None:
         config["reader"] = digest
     return config
@@ -174,7 +174,7 @@ def _label_all(
                 counts = next(made)
                 progress.update(counts.frames)
             total.add(counts)
-            if not settings.confirm_unit:
+            if "depth" not in job.reader.unusual:
                 _ask_about_unit(job, output, total)
     return total
 

@@ -14,6 +14,9 @@ import numpy as np
 
 from ...errors import GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
+from ...geometry.plausible import unusual_camera
+from ...records.record import check_record
+from ...records.stated import NOTHING
 from ...views.decode import check_size, decode_rgb, load_rgb
 from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
@@ -127,7 +130,6 @@ class Job:
             labels = [round(label, _DIGITS) for label in labels]
         for text in (image, frame.scene, frame.camera_name, *_texts(frame.extra)):
             _check_text(text or "", where)
-        counts.records += 1
         counts.points += len(labels)
         counts.short += len(labels) < self.points
         counts.dropped.update(frame.dropped)
@@ -135,7 +137,8 @@ class Job:
         counts.add_depths(depth_m)
         if frame.scene is not None:
             counts.scenes.add(frame.scene)
-        return _without_none(
+        unusual = self._unusual(camera, where)
+        record = _without_none(
             {
                 "image": image,
                 "intrinsics": [*camera.intrinsics, *camera.size_wh],
@@ -150,9 +153,31 @@ class Job:
                 "pose": None if frame.pose is None else np.asarray(frame.pose).tolist(),
                 "source": self.dataset,
                 "id": item.frame_id,
+                "unusual": unusual or None,
                 **frame.extra,
             }
         )
+        if not verbatim:  # whoever reads the records would refuse it
+            _, problems = check_record(record, where, 0, NOTHING)
+            if problems:
+                raise problems[0]
+        counts.records += 1
+        return record
+
+    def _unusual(self, camera: Camera, where: str) -> list[str]:
+        """Return what the record states to be unusual: a calibration is, what a user gave may be.
+
+        Raises:
+            RecordError: `unusual camera`.
+        """
+        problem = unusual_camera(camera)
+        if problem and self.reader.CAMERA_GIVEN and "camera" not in self.reader.unusual:
+            raise RecordError(
+                "unusual camera",
+                where,
+                f"{problem}. Correct the intrinsics, or, where they are right: --unusual camera",
+            )
+        return ["camera"] * bool(problem) + ["depth"] * ("depth" in self.reader.unusual)
 
     def _kept(self, frame: Frame, item: Item, where: str) -> str:
         """Return the path of a picture that stays as it is, having looked at all of it."""

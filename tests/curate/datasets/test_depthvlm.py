@@ -224,7 +224,7 @@ def _cut(root):
         (0, lambda record: record.update(mask_valid_path="x.png"), "mask_valid_path 'x.png' is"),
         (0, lambda record: record.update(depth_format="npy"), "expected 'binary_float32' or none"),
         (0, lambda record: record.update(original_depth_size=[120, 90]), "is 60x45, expected"),
-        (0, lambda record: record.update(depth_path=record["image"]), "3 channels of 8 bits"),
+        (0, lambda record: record.update(depth_path=record["image"]), "is 240x180, expected 60x45"),
         (0, _cut, "frame_000000.png cannot be decoded"),
     ],
 )  # fmt: skip

@@ -291,6 +291,7 @@ def test_colmap_of_half_a_model(tmp_path, capsys):
 @pytest.mark.parametrize("images", ["../images", "{root}/../images"])
 def test_colmap_pictures_are_below_the_root(tmp_path, capsys, images):
     write_colmap(tmp_path / "raw", "PINHOLE")
+    (tmp_path / "images").mkdir()
     options = [*SCALED, "--option", f"images={images.format(root=tmp_path / 'raw')}"]
     _, said = curate(capsys, "colmap", tmp_path / "raw", tmp_path / "out", *options, status=1)
     assert "leads out of --root" in said

@@ -181,7 +181,7 @@ ROTATION, QUATERNION = "camera_rotation_final", "camera_rotation_final_quaternio
         ("taskonomy", lambda info: {"camera_location": None}, "none in its JSON file"),
         (
             "hm3d",
-            lambda info: {QUATERNION: [-info[QUATERNION][0], *info[QUATERNION][1:]]},
+            lambda info: {QUATERNION: [0.5, 0.5, 0.5, 0.5]},
             "its two rotations dif",
         ),
         ("hm3d", lambda info: {QUATERNION: None}, None),

@@ -254,18 +254,17 @@ def test_damaged_frames_are_counted_and_the_rest_is_done(tmp_path, capsys):
         Image.fromarray((np.asarray(depth) >> 8).astype(np.uint8)).save(root / "depth" / "a_7.png")
     counts, said = curate(capsys, "ibims1", root, out, "--workers", 1, status=1)
     assert counts["left_out"] == {
-        "bad depth image": 2,
+        "bad depth image": 3,
         "bad file": 1,
         "missing mask": 1,
         "no valid depth": 1,
-        "size differs from intrinsics": 1,
         "unreadable image": 1,
     }
     assert "ibims1 a_7: ROOT/depth/a_7.png has 1 channels of 8 bits (Pillow mode L)" in said
     assert "holds 3 numbers, expected the 4 of fx,fy,cx,cy" in said
     assert_labels_the_scene(read_records(out / "ibims1.jsonl"), {"a_8": truth["a_8"]}, out)
     card = (out / "ibims1" / "README.md").read_text()
-    assert "| left out: bad depth image | 2 |" in card
+    assert "| left out: bad depth image | 3 |" in card
     assert "- ibims1 a_7: ROOT/depth" in card
     again, _ = curate(capsys, "ibims1", root, out, status=1)  # finished, and still not all well
     assert again == counts
@@ -296,11 +295,11 @@ def test_an_implausible_unit_is_asked_about(room, tmp_path, capsys, scale, found
     options = ["--option", f"depth_scale={scale}", "--option", "depth_kind=z", "--workers", 1]
     _, said = curate(capsys, "folder", root, out, *options, status=1)
     assert "the unit looks wrong" in said
-    assert "--confirm-unit" in said
+    assert "--unusual depth" in said
     assert f"correct --option depth_scale={float(scale):g}, which is 1000 (median 4." in said
     assert found in said
     assert contents(out) == {}
-    curate(capsys, "folder", root, out, *options, "--confirm-unit")
+    curate(capsys, "folder", root, out, *options, "--unusual", "depth")
     median = np.median([r["depth"] for r in read_records(out / "folder.jsonl")])
     assert median == pytest.approx(4590 / float(scale), rel=0.02)
     # The right unit is another configuration.

@@ -15,7 +15,7 @@ from ....errors import DepthLMError, RecordError
 from ....geometry.arrays import Floats
 from ....geometry.camera import Camera
 from ....views.decode import image_size
-from ...formats.files import read_depth_png, read_text
+from ...formats.files import named, read_depth_png, read_text
 from ...frames import Frame, Item
 from ...reading import Reader, chosen, missing
 from .oxts import calibrated, first_packet, mounting, picture_time, vehicle_motion
@@ -81,20 +81,20 @@ class Kitti(Reader):
                 yield Item(f"{drive}/{camera}/{path.stem}", (picture, depth, None))
 
     def _eigen(self) -> Iterator[Item]:
-        path = self.below(self.root / self.files, "--option files")
+        path = named(self.root, self.files, "--option files")
         if not path.is_file():
             raise missing(self.root, "KITTI with Eigen's list", self.files)
         for number, line in enumerate(read_text(path).splitlines(), start=1):
             words = line.split()
             if not words or words[1:2] == ["None"]:
                 continue
-            named = _LISTED.fullmatch(line.strip())
-            if named is None:
+            listed = _LISTED.fullmatch(line.strip())
+            if listed is None:
                 raise DepthLMError(
                     f"{path}:{number}: expected [date/]drive/camera/data/number.png, the depth map"
                     f" and the focal length, found {line!r}"
                 )
-            picture, drive, camera, frame, depth, focal_px = named.groups()
+            picture, drive, camera, frame, depth, focal_px = listed.groups()
             picture = f"{drive[:10]}/{picture}"
             yield Item(f"{drive}/{camera}/{frame}", (picture, depth, float(focal_px)))
 
