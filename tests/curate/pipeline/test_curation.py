@@ -131,25 +131,6 @@ def test_seeds_and_names_choose_the_points(room, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, tmp_path):
-    root, _ = room
-    out = tmp_path / "out"
-    out.mkdir()
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    result = subprocess.run(
-        [sys.executable, "-W", "error", killed.__file__, str(root), str(out)],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    times = int(result.stdout)
-    assert times > 20
-    expected = contents(out / "whole")
-    for kill_at in range(1, times + 1):
-        assert contents(out / str(kill_at)) == expected, kill_at
-
-
-@pytest.mark.slow
 def test_killed_while_workers_run(room, tmp_path, capsys):
     root, _ = room
     many = tmp_path / "many"

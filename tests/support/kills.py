@@ -1,0 +1,198 @@
+"""Kill commands before every touch of the disk, and at random times; give them again; compare.
+
+    PYTHONPATH=tests python -m support.kills [--random N] [--pairs] PLACE [CASE ...]
+
+Every attempt must end with the bytes of an undisturbed run and nothing beside them; what is there
+after a kill must be old or new, and whole. Prints a line of JSON for each case: how often each kind
+of attempt was made, and which failed. The parent imports everything and has no threads, so that
+attempts are forks. `bench` and `train` start LLaMA-Factory, and are killed at random times only.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from support.kill_cases import CASES, PROGRAMS
+
+TOUCHES = {
+    "fcntl.flock", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink"
+}  # fmt: skip
+SECONDS = 300  # after which an attempt hangs
+
+
+def kill_before(touch):
+    """Have this process killed before it touches the disk for the `touch`-th time."""
+    touches = 0
+
+    def count(event, arguments):
+        nonlocal touches
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes or event in TOUCHES:
+            touches += 1
+            if touches == touch:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def attempt(case, folder, *, touch=None, after_s=None):
+    """Run a case in a folder, killed with all its children; return its status."""
+    child = os.fork()
+    if not child:
+        status = 99
+        try:
+            os.setsid()
+            os.chdir(folder)
+            said = os.open("../said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            if touch is not None:
+                kill_before(touch)
+            status = case.run()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    if after_s is not None:
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(ProcessLookupError):  # children of the attempt
+        os.killpg(child, signal.SIGKILL)
+    return status
+
+
+def contents(folder):
+    """Return every file below a folder, folders as None, and what links say."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        else:
+            found[name] = path.read_bytes() if path.is_file() else None
+    return found
+
+
+class Kills:
+    """The attempts of a case, below a folder."""
+
+    def __init__(self, case, place):
+        self.case, self.place = case, place
+        self.tried, self.failed = Counter(), []
+        self.number = 0
+        place.mkdir()
+        case.prepare(place)
+        self.before = self.fresh()
+        self.held = contents(self.before)
+        with contextlib.chdir(self.fresh()):  # here, so that every fork has what this imports
+            assert case.run() == 0
+        whole = self.fresh()
+        began = time.monotonic()
+        self.run(whole)
+        self.whole_s = time.monotonic() - began
+        self.whole = contents(whole)
+
+    def fresh(self):
+        self.number += 1
+        folder = self.place / str(self.number)
+        folder.mkdir()
+        self.case.before(folder)
+        return folder
+
+    def everywhere(self, pairs):
+        """Kill before each touch; then again in what goes on; then let it end."""
+        times = 0
+        for first in range(1, 1000):
+            folder = self.fresh()
+            if attempt(self.case, folder, touch=first) == 0:
+                break
+            times = first
+            shutil.rmtree(folder)
+        draw = random.Random(self.case.name)
+        for first in range(1, times + 1):
+            one = draw.randint(1, times) if first % 3 == 0 else None
+            for second in range(times + 20) if pairs else [one]:
+                folder = self.fresh()
+                kills = [first, second] if second else [first]
+                self.try_(f"{len(kills)} kills before a touch", folder, touch=kills)
+        return times
+
+    def at_random(self, count):
+        draw = random.Random(self.case.name)
+        for _ in range(count):
+            self.try_("random kill", self.fresh(), after_s=[draw.uniform(0, self.whole_s)])
+
+    def try_(self, kind, folder, **kills):
+        """Make an attempt: kills, each followed by a look, and a run to the end."""
+        [(how, values)] = kills.items()
+        self.tried[kind] += 1
+        wrong = None
+        for value in values:
+            wrong = wrong or self.run(folder, **{how: value}) or self.wrong_now(folder)
+        wrong = wrong or self.run(folder)
+        now = contents(folder)
+        if now != self.whole:
+            names = now.keys() | self.whole.keys()
+            differing = sorted(n for n in names if now.get(n, ...) != self.whole.get(n, ...))
+            wrong = wrong or f"differing: {differing[:5]}"
+        if wrong is None:
+            shutil.rmtree(folder)
+        else:
+            self.failed.append(f"{kind} {values}: {wrong}")
+
+    def run(self, folder, **kill):
+        """Run the case; return what was wrong with how it ended, or None."""
+        said = self.place / "said.txt"
+        said.write_text("")
+        status = attempt(self.case, folder, **kill)
+        if status == 0 or (kill and status == -signal.SIGKILL):
+            return None
+        text = said.read_text()
+        return None if self.case.may_refuse(status, text) else f"status {status}: {text[-300:]}"
+
+    def wrong_now(self, folder):
+        """Return what is neither old nor new, or what a reader of the folder says is wrong."""
+        for name, found in contents(folder).items():
+            if not self.case.is_temporary(name) and found not in (
+                self.held.get(name, found if found is None else ...),
+                self.whole.get(name, ...),
+            ):
+                return f"{name} is neither old nor new"
+        return self.case.wrong(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("place", type=Path)
+    parser.add_argument("cases", nargs="*")
+    parser.add_argument("--random", type=int, default=0, help="kills at random times")
+    parser.add_argument("--pairs", action="store_true", help="all pairs of two kills")
+    parser.add_argument("--no-touches", action="store_true", help="random times only")
+    args = parser.parse_args()
+    args.place.mkdir(exist_ok=True)
+    wrong = 0
+    for name in args.cases or [case.name for case in CASES]:
+        [case] = [case for case in (*CASES, *PROGRAMS) if case.name == name]
+        began = time.monotonic()
+        kills = Kills(case, args.place / name)
+        touches = 0
+        if case in CASES and not args.no_touches:
+            touches = kills.everywhere(args.pairs)
+        kills.at_random(args.random)
+        wrong += len(kills.failed)
+        seconds = round(time.monotonic() - began, 1)
+        told = {"case": name, "touches": touches, "tried": kills.tried, "failed": kills.failed}
+        print(json.dumps(told | {"seconds": seconds}), flush=True)
+    sys.exit(min(wrong, 100))
+
+
+if __name__ == "__main__":
+    main()
