@@ -86,6 +86,7 @@ class Bench:
         """Return the plan of the folder, made now if there is none; a finished one is obeyed."""
         path, questions = self.out / _PLAN, self.out / QUESTIONS
         description = self._description()
+        cut_off = recover(path) | recover(questions)
         if path.is_file():
             plan = cast(Plan, json.loads(path.read_text(encoding="utf-8")))
             differing = _differing(plan, description)
@@ -94,7 +95,6 @@ class Bench:
                     f"{self.out} holds another bench ({'; '.join(differing)}); choose another --out"
                 )
             return plan
-        cut_off = recover(path) | recover(questions)
         if self.out.exists() and any(self.out.iterdir()):
             if not _is_draw(questions):
                 raise ConfigError(f"{self.out} is not empty and not a bench; choose another --out")

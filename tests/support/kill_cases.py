@@ -1,23 +1,32 @@
 """The commands that `support.kills` kills: what they read, what they write, what is whole."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from depthlm_plugin.bench.benchmark import Bench
+from depthlm_plugin.bench.progress import Progress
+from depthlm_plugin.bench.sets import find_sets
 from depthlm_plugin.cli import main
 from depthlm_plugin.curate.pipeline.curation import Settings
 from depthlm_plugin.curate.pipeline.curation import curate as run_curation
 from depthlm_plugin.errors import DepthLMError
 from depthlm_plugin.records.rows import open_rows
 from depthlm_plugin.records.shard_writer import write_shards
+from depthlm_plugin.scoring.prediction import write_jsonl_atomically
 from support import killed
+from support.host_tools import ROOT, SMALL, environment, losses, overrides
 from support.raw.small import write_folder
 from support.scene import POSES, Pinhole
 
+CPU = {"bf16": False, "use_cpu": True, "preprocessing_num_workers": 1, "dataloader_num_workers": 0}
 OLD = [{"scene": "old", "row": row} for row in range(4)]
 
 
@@ -38,7 +47,7 @@ class Command:
         return main(list(self.arguments))
 
     def is_temporary(self, name):
-        return ".depthlm.partial" in name
+        return PART in name
 
     def wrong(self, folder):
         """Return what a reader finds wrong in the folder after a kill, or None."""
@@ -46,6 +55,10 @@ class Command:
     def may_refuse(self, status, said):
         """Return whether a run after kills may end so: it is finished already, and says so."""
         return False
+
+    def outcome(self, folder):
+        """Return all that must be the same after kills."""
+        return contents(folder)
 
 
 class Shard(Command):
@@ -108,6 +121,146 @@ class Curate(Command):
         return super().is_temporary(name) or "/parts" in name or name == "out/room/curation.json"
 
 
+class BenchFiles(Command):
+    """What `depthlm bench` writes itself, with answers that are there at once."""
+
+    def prepare(self, place):
+        write_bench_data(place)
+
+    def run(self):
+        out = Path("b")
+        bench = Bench(Path("../data"), "m", None, out, 12, 0, (), "qwen2_vl", {})
+        plan = bench._plan(*find_sets(bench.data))
+        progress = Progress(out)
+        progress.recover()
+        progress.harvest()
+        (out / "run").mkdir(exist_ok=True)
+        rows = []
+        for name in progress.open_chunks():
+            for row, line in enumerate((out / "questions" / f"{name}.jsonl").open()):
+                record = json.loads(line)
+                for point, depth in enumerate(record["depth"]):
+                    rows.append({
+                        "dataset": name, "row": row, "point": point, "target": depth, "text": "2.5",
+                        "value": 2.5, "reason": None,
+                        "task": "depth", "prompt": "plain", "pixel": record["pixel_coords"][point],
+                        "depth_kind": "z", "distance_over_z": 1.0, "image": record["image"],
+                    })  # fmt: skip
+            mine = [one for one in rows if one["dataset"] == name]
+            for one in mine:
+                one["of"] = len(mine)
+            write_jsonl_atomically(out / "run" / "depth_predictions.jsonl", rows)
+            progress.harvest()
+        bench._results(plan, progress)
+        return 0
+
+    def outcome(self, folder):
+        # What LLaMA-Factory has answered is what was still waiting.
+        return {name: found for name, found in contents(folder).items() if name != ANSWERED}
+
+    def is_temporary(self, name):
+        return super().is_temporary(name) or name == ANSWERED
+
+
+class Program(Command):
+    """A command that starts LLaMA-Factory; killed at random times, with all that it starts."""
+
+    def prepare(self, place):
+        write_bench_data(place)
+        code = (
+            "import sys; from pathlib import Path; from depthlm_plugin.demo.tiny_vlm import"
+            " build_tiny_qwen as build; build(Path(sys.argv[1]), seed=0, hidden_size=64, layers=2)"
+        )
+        subprocess.run([sys.executable, "-c", code, place / "qwen"], check=True)
+
+    def is_temporary(self, name):
+        return True
+
+    def run(self):
+        return subprocess.run(self.command(), env=environment(), check=False).returncode
+
+
+class RealBench(Program):
+    def command(self):
+        code = (
+            "import sys; from depthlm_plugin.bench import questions; questions.CHUNK_POINTS = 4;"
+            " from depthlm_plugin.cli import main; sys.exit(main(sys.argv[1:]))"
+        )
+        more = {"per_device_eval_batch_size": 4, "max_new_tokens": 4}
+        settings = overrides(**CPU, **more, depthlm={"focal_px": SMALL["focal_px"]})
+        arguments = ["--data", "../data", "--model", "../qwen", "--out", "b", "--points", "12"]
+        return [
+            sys.executable,
+            "-c",
+            code,
+            "bench",
+            *arguments,
+            "--template",
+            "qwen2_vl",
+            *settings,
+        ]
+
+    def outcome(self, folder):
+        found = contents(folder)
+        return {name: found[name] for name in found if not name.startswith("b/run") or PART in name}
+
+
+class Train(Program):
+    def command(self):
+        settings = overrides(
+            **CPU,
+            model_name_or_path="../qwen",
+            dataset="ibims1",
+            dataset_dir="../data",
+            output_dir="out",
+            max_steps=8,
+            save_steps=2,
+            logging_steps=1,
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=1,
+            learning_rate=5e-3,
+            plot_loss=False,
+            report_to="none",
+            depthlm=SMALL,
+        )
+        return [
+            "llamafactory-cli",
+            "train",
+            str(ROOT / "recipes/depthlm_qwen_lora.yaml"),
+            *settings,
+        ]
+
+    def outcome(self, folder):
+        weights = (folder / "out" / "adapter_model.safetensors").read_bytes()
+        return {"losses": losses(folder / "out"), "weights": weights} | {
+            name: None for name in contents(folder) if PART in name
+        }
+
+
+def contents(folder):
+    """Return every file below a folder, folders as None, and what links say."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        else:
+            found[name] = path.read_bytes() if path.is_file() else None
+    return found
+
+
+def write_bench_data(place):
+    data = place / "data"
+    data.mkdir()
+    write_records(data)
+    lines = (data / "records.jsonl").read_text().splitlines()
+    info = {}
+    for name, own in {"ibims1": lines[:4], "nyuv2_test": lines[4:]}.items():
+        (data / f"{name}.jsonl").write_text("\n".join(own) + "\n")
+        info[name] = {"file_name": f"{name}.jsonl", "formatting": "depthlm"}
+    (data / "dataset_info.json").write_text(json.dumps(info))
+
+
 def write_records(place):
     rows = []
     for number in range(6):
@@ -141,6 +294,8 @@ def write_predictions(folder):
     Image.new("RGB", (120, 90), "gray").save(folder / "0.png")
 
 
+PART = ".depthlm.partial"
+ANSWERED = "b/run/depth_predictions.jsonl"
 RECORDS = "../records.jsonl"
 SHARD = ("shard", RECORDS, "--out", "s", "--rows-per-shard", "3")
 REPORT = ("report", "../run", "--out", "r.html", "--out", "r.md", "--samples", "2")
@@ -151,5 +306,6 @@ CASES = (
     Report("report", REPORT),
     Harness("harness", ("harness", RECORDS, "--out", "tasks", "--points", "2", "--focal", "200")),
     Curate("curate"),
+    BenchFiles("bench files"),
 )
-PROGRAMS = ()
+PROGRAMS = (RealBench("bench"), Train("train"))
