@@ -313,6 +313,21 @@ def test_a_finished_folder_is_replaced_only_when_asked(folder):
     assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
 
 
+def test_a_replacement_cut_off_between_its_renames(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    work = folder.parent / ".shards.0123456789abcdef.depthlm.partial"
+    (work / "new").mkdir(parents=True)
+    (work / "unfinished.lock").write_text("depthlm has not finished shards\n")
+    folder.rename(work / "old")
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"shards was being replaced .* or rename .*/old,"):
+            read(folder)
+    with pytest.raises(ConfigError, match="is a finished folder of shards"):
+        write_shards([{"scene": "new"}], str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
     (tmp_path / "photo.png").write_bytes(b"dear")

@@ -203,6 +203,54 @@ def test_what_others_wrote_is_left_alone(room, tmp_path, capsys):
     assert info["folder"]["depthlm"] == {"weight": 2, "depth_kind": "distance"}
 
 
+def test_files_that_look_unfinished_are_left_alone(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".mine.partial").write_text("mine")
+    killed.run(root, out)
+    (out / "room" / ".mine.partial").write_text("mine")
+    (out / "room.jsonl").unlink()  # so that it is made again
+    killed.run(root, out)
+    for folder in (out, out / "room"):
+        assert (folder / ".mine.partial").read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["a link", "a file in it", "a linked lock", "a linked chunk"])
+def test_parts_of_someone_else_are_refused(room, tmp_path, what):
+    root, _ = room
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    killed.run(root, out)
+    (out / "room.jsonl").unlink()
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("mine")
+    parts = out / "room" / "parts"
+    if what == "a link":
+        parts.symlink_to(mine)
+    else:
+        parts.mkdir()
+        name = {"a linked lock": "lock", "a linked chunk": "0000000.jsonl"}.get(what)
+        if name is None:
+            (parts / "thesis.txt").write_text("mine")
+        else:
+            (parts / name).symlink_to(mine / "thesis.txt")
+    before = contents(tmp_path)
+    with pytest.raises(DepthLMError, match="depthlm curate"):
+        killed.run(root, out)
+    assert contents(tmp_path) == before
+
+
+def test_pictures_are_not_written_through_a_link(room, tmp_path):
+    root, _ = room
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out" / "room").mkdir(parents=True)
+    job, _ = killed.job_of(root, tmp_path / "out", jpeg_focal_px=60.0)
+    (tmp_path / "out" / "room" / "images").symlink_to(tmp_path / "mine")
+    with pytest.raises(DepthLMError, match="leads out of"):
+        job.label(list(job.reader.items())[:1])
+    assert not list((tmp_path / "mine").iterdir())
+
+
 def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
     root, _ = room
     out = tmp_path / "out"
