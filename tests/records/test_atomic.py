@@ -211,6 +211,31 @@ def test_a_harness_folder_without_room(record_folder, make_record, tmp_path, lim
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("limit", [0, 100, 1000])
+@pytest.mark.parametrize("name", ["shard", "shard again", "split", "report"])
+def test_other_commands_without_room(record_folder, make_record, tmp_path, name, limit):
+    rows = [make_record(scene=scene, image=f"{scene}.png") for scene in "abcdefgh"]
+    records = str(record_folder(rows))
+    (tmp_path / "p.jsonl").write_text(PREDICTION)
+    arguments = {
+        "shard": ["shard", records, "--out", str(tmp_path / "s")],
+        "shard again": ["shard", records, "--out", str(tmp_path / "s"), "--overwrite"],
+        "split": ["split", records, "--out", str(tmp_path), "--eval", "0.4"],
+        "report": ["report", str(tmp_path / "p.jsonl"), "--out", str(tmp_path / "r.md")],
+    }[name]
+    if name == "shard again":
+        command(arguments)
+    before = contents(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(DepthLMError, match=r"cannot (write|split) .*too large"):
+            command(arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("what", ["link", "folder"])
 def test_a_harness_leaves_other_folders_alone(record_folder, make_record, tmp_path, what):
     records = str(record_folder([make_record()]))
