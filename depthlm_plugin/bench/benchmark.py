@@ -20,6 +20,7 @@ from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, DepthLMError
 from ..host.cli_process import train
+from ..records.atomic import recover, whole_file, whole_folder
 from ..resources import data_folder
 from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from ..scoring.published import SETS
@@ -68,6 +69,7 @@ class Bench:
         found, missing = find_sets(self.data, self.sets)
         progress = Progress(self.out)
         plan = self._plan(found, missing)
+        progress.recover()
         progress.harvest()
         waiting = progress.open_chunks()
         if waiting:
@@ -82,8 +84,9 @@ class Bench:
 
     def _plan(self, found: Sequence[BenchSet], missing: list[str]) -> Plan:
         """Return the plan of the folder, made now if there is none; a finished one is obeyed."""
-        path = self.out / _PLAN
+        path, questions = self.out / _PLAN, self.out / QUESTIONS
         description = self._description()
+        cut_off = recover(path) | recover(questions)
         if path.is_file():
             plan = cast(Plan, json.loads(path.read_text(encoding="utf-8")))
             differing = _differing(plan, description)
@@ -93,12 +96,17 @@ class Bench:
                 )
             return plan
         if self.out.exists() and any(self.out.iterdir()):
-            if not (self.out / QUESTIONS).is_dir():
+            if not _is_draw(questions):
                 raise ConfigError(f"{self.out} is not empty and not a bench; choose another --out")
-            _clear(self.out / QUESTIONS)  # a draw that was cut off
-        sets = {bench_set.name: self._draw(bench_set) for bench_set in found}
+            cut_off = True
+        if cut_off:
+            print(f"drawing again: an earlier draw in {questions} was cut off", file=sys.stderr)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with whole_folder(questions, replace=True) as folder:
+            sets = {bench_set.name: self._draw(bench_set, folder) for bench_set in found}
         plan = description | Plan(sets=sets, missing=missing)
-        path.write_text(json.dumps(plan, indent=2) + "\n", encoding="utf-8")
+        with whole_file(path) as file:
+            file.write(json.dumps(plan, indent=2) + "\n")
         return plan
 
     def _description(self) -> Plan:
@@ -121,12 +129,10 @@ class Bench:
         )
         return cast(Plan, json.loads(json.dumps(description)))  # as a plan that was read has it
 
-    def _draw(self, bench_set: BenchSet) -> SetResults:
-        """Write the questions of a set; return what is said of it."""
+    def _draw(self, bench_set: BenchSet, folder: Path) -> SetResults:
+        """Write the questions of a set into a folder; return what is said of it."""
         counts = count_points(bench_set)
         drawn = draw(counts, self.points, bench_set.name, self.seed)
-        folder = self.out / QUESTIONS
-        folder.mkdir(parents=True, exist_ok=True)
         chunks = chunks_of(drawn_records(bench_set, counts, drawn, self.data))
         for number, records in enumerate(chunks):
             write_jsonl_atomically(folder / f"{bench_set.name}.{number:04d}.jsonl", records)
@@ -225,7 +231,8 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    print(f"drawing again: an earlier draw in {folder} was cut off", file=sys.stderr)
+def _is_draw(folder: Path) -> bool:
+    """Return whether a folder holds the questions of a draw, and nothing else."""
+    return folder.is_dir() and all(
+        path.suffix == ".jsonl" and set_of(path.stem) in SETS for path in folder.iterdir()
+    )

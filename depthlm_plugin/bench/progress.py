@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..records.atomic import recover
 from ..scoring.files import read_predictions
 from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from .questions import original
@@ -32,6 +33,11 @@ class Progress:
     def open_chunks(self) -> list[str]:
         """Return the names of the chunks that are not answered yet."""
         return [name for name in self.chunks() if not self._answers(name).is_file()]
+
+    def recover(self) -> None:
+        """Remove what a killed bench had not finished to write."""
+        for path in (self._out / HOST_OUTPUT / SIDECAR, *map(self._answers, self.chunks())):
+            recover(path)
 
     def harvest(self) -> None:
         """Keep the answers of each chunk that LLaMA-Factory has finished.

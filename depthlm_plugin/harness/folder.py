@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ConfigError, DepthLMError
 from ..language.templates import is_path, template_files
-from ..records.atomic import whole_folder
+from ..records.atomic import recover, whole_folder
 from ..records.rows import Rows
 from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
@@ -79,8 +79,9 @@ def write_folder(
             nothing can be asked, or whose pictures' names are not UTF-8, and whatever is wrong with
             them; when it cannot be written.
     """
-    _check(sources, out)
     try:
+        recover(out)
+        _check(sources, out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out) as partial:
             return _write(sources, partial, progress)

@@ -182,6 +182,7 @@ def prepare(
     run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template, identity)
     if any(TASKS[task].images == 2 for task in config.tasks):
         run = replace(run, lacking=_lacking(run))
+    _leave_unfinished(training_args)
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")
     return run
@@ -213,6 +214,34 @@ def _lacking(run: Run) -> dict[str, dict[str, list[str]]]:
                 f"depthlm: {name} is not asked for {', '.join(by_task)}: it lacks {', '.join(keys)}"
             )
     return lacks
+
+
+def _leave_unfinished(training_args: Any) -> None:
+    """Resume from the last checkpoint that is whole, where a kill cut off the saving of the last.
+
+    LLaMA-Factory takes the last by its number; transformers writes trainer_state.json at the end.
+    """
+    checkpoint = getattr(training_args, "resume_from_checkpoint", None)
+    if not isinstance(checkpoint, str) or _is_whole(Path(checkpoint)):
+        return
+    siblings = Path(training_args.output_dir).glob("checkpoint-*")
+    numbered = {int(p.name[11:]): p for p in siblings if p.name[11:].isdecimal() and p.is_dir()}
+    if not numbered or Path(checkpoint).resolve() != numbered[max(numbered)].resolve():
+        return  # the user named it
+    whole = [number for number, path in numbered.items() if _is_whole(path)]
+    training_args.resume_from_checkpoint = str(numbered[max(whole)]) if whole else None
+    logger.warning_rank0(
+        f"depthlm: {checkpoint} was cut off while it was saved;"
+        f" going on from {training_args.resume_from_checkpoint or 'the start'}"
+    )
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _check_resume(run: Run, training_args: Any) -> None:

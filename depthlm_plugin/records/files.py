@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ..errors import DepthLMError
 from . import storage
+from .atomic import UNFINISHED, cut_off
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow")
-UNFINISHED = "unfinished.lock"  # in a folder of shards while it is written
 
 
 def record_files(path: str) -> list[str]:
@@ -22,8 +23,8 @@ def record_files(path: str) -> list[str]:
     names = storage.names_in(path)
     if UNFINISHED in names:
         raise DepthLMError(
-            f"{path} is an unfinished folder of shards: it is being written, or that was cut off;"
-            " wait for it, or run depthlm shard again"
+            f"{path} is not finished: it is being written, or that was cut off; wait for it, or run"
+            " the same command again"
         )
     names = [name for name in names if os.path.splitext(name)[1] in SUFFIXES]
     files = [storage.join(path, name) for name in names if name != "dataset_info.json"]
@@ -39,6 +40,12 @@ def check_readable(path: str) -> None:
         DepthLMError: Which says what was expected.
     """
     if not storage.is_file(path):
+        held = None if storage.is_remote(path) else cut_off(Path(path))
+        if held is not None:
+            raise DepthLMError(
+                f"{path} was being replaced when that was cut off; run the same command again, or"
+                f" rename {held}, which is what was there"
+            )
         raise DepthLMError(
             f"{path} does not exist; expected a records file ({', '.join(SUFFIXES)})"
         )

@@ -5,25 +5,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DepthLMError
 from . import storage
-from .files import UNFINISHED
+from .atomic import recover, whole_folder
 from .shard_format import COLUMNS, EXTRA, encode_record, make_batches, make_schema
 from .shard_index import INDEX, Shard, write_index
 
-PARTIAL = ".partial"  # ends the name of the folder that is written, until it is finished
-_MARKER = "a folder of shards that depthlm writes\n"  # in UNFINISHED
-_OURS = re.compile(rf"\d{{5,}}\.(arrow|parquet)|{re.escape(INDEX)}|{re.escape(UNFINISHED)}")
+_OURS = re.compile(rf"\d{{5,}}\.(arrow|parquet)|{re.escape(INDEX)}")
 
 # Random access reads a batch for a row. tests/benchmarks/shard_formats.py, a million rows of 100
 # points, busy machine: 173 us a row with batches of 64, 354 with 1024; 718 with 64 and zstd, which
@@ -63,9 +58,8 @@ def write_shards(
 ) -> ShardSummary:
     """Write records as a folder of shards, which `rows.open_rows` opens.
 
-    The folder appears under its name when it is complete; until then that is followed by eight
-    random digits and `.partial`. The next run removes what an interrupted one left. No more than a
-    shard is held in memory.
+    The folder appears under its name when it is complete (`atomic`). No more than a shard is held
+    in memory.
 
     Args:
         records: JSON objects as dicts; they come back equal.
@@ -83,17 +77,21 @@ def write_shards(
             f"rows_per_shard and rows_per_batch must be 1 or more, found {rows_per_shard} and"
             f" {rows_per_batch}"
         )
-    folder = _free(folder, overwrite)
-    with _partial(folder) as (partial, removed):
-        shards: list[Shard] = []
-        for cells in _filled(records, rows_per_shard):
-            file = f"{len(shards):05d}.arrow"
-            shards.append(_write(cells, os.path.join(partial, file), rows_per_batch))
-        if not shards:
-            raise DepthLMError(f"there is no record to write to {folder}")
-        rows = sum(shard.rows for shard in shards)
-        write_index(partial, shards)
-        _publish(partial, folder, overwrite)
+    folder = _place(folder)
+    shards: list[Shard] = []
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        removed = recover(Path(folder))
+        _check_free(folder, overwrite)
+        with whole_folder(Path(folder), replace=overwrite) as new:
+            for cells in _filled(records, rows_per_shard):
+                shards.append(_write(cells, str(new / f"{len(shards):05d}.arrow"), rows_per_batch))
+            if not shards:
+                raise DepthLMError(f"there is no record to write to {folder}")
+            write_index(str(new), shards)
+    except OSError as error:
+        raise DepthLMError(f"cannot write {folder} ({error})") from error
+    rows = sum(shard.rows for shard in shards)
     return ShardSummary(rows, len(shards), sum(shard.bytes for shard in shards), removed)
 
 
@@ -130,13 +128,16 @@ def _write(cells: dict[str, list[Any]], path: str, rows_per_batch: int) -> Shard
     return Shard(os.path.basename(path), rows, os.path.getsize(path), checksum)
 
 
-def _free(folder: str, overwrite: bool) -> str:
-    """Return the folder's path without a slash at its end, if it may be written."""
+def _place(folder: str) -> str:
+    """Return where a folder is: its path without a slash at its end, of a link what it leads to."""
     if storage.is_remote(folder):
         raise ConfigError(f"{folder}: shards are written to a local folder; upload it afterwards")
-    folder = os.path.realpath(folder) if os.path.isdir(folder) else os.path.abspath(folder)
+    return os.path.realpath(folder) if os.path.isdir(folder) else os.path.abspath(folder)
+
+
+def _check_free(folder: str, overwrite: bool) -> None:
     if not os.path.lexists(folder) or (os.path.isdir(folder) and not os.listdir(folder)):
-        return folder
+        return
     if not os.path.isfile(os.path.join(folder, INDEX)):
         raise ConfigError(f"{folder} is there and is no folder of shards; choose another --out")
     if not overwrite:
@@ -148,79 +149,8 @@ def _free(folder: str, overwrite: bool) -> str:
             f"{folder} is not overwritten, as it holds {others[0]!r} beside its shards; move that,"
             " or choose another --out"
         )
-    return folder
 
 
 def _others(folder: str) -> list[str]:
     """Return the names of what a folder holds that no run writes."""
     return [name for name in sorted(os.listdir(folder)) if not _OURS.fullmatch(name)]
-
-
-@contextmanager
-def _partial(folder: str) -> Iterator[tuple[str, bool]]:
-    """Make a new folder beside one; give it, and whether a leftover of another run was removed."""
-    # Not tempfile.mkdtemp, whose folders only their owner may read.
-    partial = f"{folder}.{secrets.token_hex(4)}{PARTIAL}"
-    try:
-        os.makedirs(partial)
-        try:
-            with open(os.path.join(partial, UNFINISHED), "x", encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                lock.write(_MARKER)
-                lock.flush()
-                removed = [_remove_leftover(path) for path in _siblings(folder) if path != partial]
-                yield partial, any(removed)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise DepthLMError(f"cannot write {partial} ({error})") from error
-
-
-def _siblings(folder: str) -> list[str]:
-    """Return the folders beside one that are named like its unfinished ones."""
-    parent, name = os.path.split(folder)
-    pattern = re.compile(re.escape(name) + r"\.[0-9a-f]{8}" + re.escape(PARTIAL))
-    with os.scandir(parent) as entries:
-        found = [entry for entry in entries if pattern.fullmatch(entry.name)]
-        return [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
-
-
-def _remove_leftover(partial: str) -> bool:
-    """Remove what an interrupted run had written; return whether it was such.
-
-    Raises:
-        DepthLMError: For a folder that is being written.
-    """
-    path = os.path.join(partial, UNFINISHED)
-    try:
-        lock = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK))
-    except OSError:
-        return False
-    with lock:
-        if lock.read(len(_MARKER) + 1) != _MARKER or _others(partial):
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DepthLMError(
-                f"{partial} is being written by another process; wait for it or choose another"
-                " --out"
-            ) from error
-        for name in os.listdir(partial):
-            os.remove(os.path.join(partial, name))
-        os.rmdir(partial)
-    return True
-
-
-def _publish(partial: str, folder: str, overwrite: bool) -> None:
-    """Give the complete folder its name; there is no moment when a part of it has that name."""
-    if not overwrite or not os.path.isdir(folder):
-        os.rename(partial, folder)  # onto nothing, or an empty folder
-    else:
-        old = f"{folder}.{secrets.token_hex(4)}.old"
-        os.mkdir(old)
-        os.rename(folder, old)
-        os.rename(partial, folder)
-        shutil.rmtree(old)
-    # Last, so that whatever a kill leaves is known; nobody asks for it where there is an index.
-    os.remove(os.path.join(folder, UNFINISHED))

@@ -6,7 +6,6 @@ import filecmp
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DepthLMError
+from .atomic import recover, whole_files
 from .raw import parse_row
 from .rows import read_rows
 from .splits import (
@@ -79,14 +79,18 @@ class SplitFiles:
                 read or written.
         """
         targets = self.sides
-        for target in (*targets.values(), self.report):
-            if target.exists():
-                raise DepthLMError(f"{target} exists; remove it, or choose another --out or --name")
+        places = [*targets.values(), self.report]
         try:
+            if recover(self.report):
+                print("removed what an interrupted run had written", file=sys.stderr)
+            for place in places:
+                if os.path.lexists(place):
+                    raise DepthLMError(
+                        f"{place} exists; remove it, or choose another --out or --name"
+                    )
             self.out.mkdir(parents=True, exist_ok=True)
-            # Complete before any of the three has its name.
-            with tempfile.TemporaryDirectory(prefix=".split-", dir=self.out) as folder:
-                partial = SplitFiles(Path(folder), self.name)
+            with whole_files(places) as folder:
+                partial = SplitFiles(folder, self.name)
                 sides = _write_sides(records, partial.sides, by, eval_share, seed)
                 content = {
                     "by": str(by),
@@ -98,9 +102,6 @@ class SplitFiles:
                 text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
                 # backslashreplace: for a lone surrogate it is JSON's own escape
                 partial.report.write_text(text, encoding="utf-8", errors="backslashreplace")
-                for name, target in targets.items():
-                    partial.sides[name].replace(target)
-                partial.report.replace(self.report)
         except OSError as error:
             raise DepthLMError(f"cannot split {records} into {self.out}: {error}") from error
         return sides

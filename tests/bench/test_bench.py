@@ -275,6 +275,15 @@ def test_a_folder_of_something_else_is_not_touched(data, tmp_path):
         bench_of(data, tmp_path)._plan(*find_sets(data))
 
 
+def test_questions_of_someone_else_are_not_touched(data, tmp_path):
+    (tmp_path / "out" / "questions").mkdir(parents=True)
+    mine = tmp_path / "out" / "questions" / "mine.jsonl"
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty and not a bench"):
+        bench_of(data, tmp_path)._plan(*find_sets(data))
+    assert mine.read_text() == "mine"
+
+
 def test_a_draw_that_was_cut_off_is_drawn_again(data, tmp_path, capsys):
     bench = bench_of(data, tmp_path)
     plan = bench._plan(*find_sets(data))

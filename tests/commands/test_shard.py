@@ -31,9 +31,9 @@ def test_shard_and_validate(records, capsys):
 
     assert main(command) == 1
     assert "is a finished folder of shards" in capsys.readouterr().err
-    leftover = records.parent / "shards.0123abcd.partial"
+    leftover = records.parent / ".shards.0123456789abcdef.depthlm.partial"
     leftover.mkdir()
-    (leftover / "unfinished.lock").write_text("a folder of shards that depthlm writes\n")
+    (leftover / "unfinished.lock").write_text("depthlm has not finished shards\n")
     assert main([*command, "--overwrite"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["removed_unfinished"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -106,8 +107,13 @@ def test_killed_and_resumed_is_the_uninterrupted_run(job: Job, trained: Path, cl
     process.wait()
     assert not (output_dir / "trainer_state.json").exists(), "it finished before it was killed"
 
-    cli(*job.train(output_dir))
+    # As if it had been killed while it saved another one.
+    (output_dir / f"checkpoint-{STEPS - 1}").mkdir()
+    shutil.copy(checkpoint.with_name("adapter_config.json"), output_dir / f"checkpoint-{STEPS - 1}")
 
+    result = cli(*job.train(output_dir))
+
+    assert f"checkpoint-{STEPS - 1} was cut off while it was saved" in result.stderr + result.stdout
     assert losses(output_dir) == pytest.approx(losses(trained), rel=1e-4)
 
 

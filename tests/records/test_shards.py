@@ -313,12 +313,30 @@ def test_a_finished_folder_is_replaced_only_when_asked(folder):
     assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
 
 
+def test_a_replacement_cut_off_between_its_renames(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    work = folder.parent / ".shards.0123456789abcdef.depthlm.partial"
+    (work / "new").mkdir(parents=True)
+    (work / "unfinished.lock").write_text("depthlm has not finished shards\n")
+    folder.rename(work / "old")
+    for read in (open_rows, lambda path: next(read_rows(path))):
+        with pytest.raises(DepthLMError, match=r"shards was being replaced .* or rename .*/old,"):
+            read(folder)
+    with pytest.raises(ConfigError, match="is a finished folder of shards"):
+        write_shards([{"scene": "new"}], str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["shards"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_other_things_is_never_replaced(tmp_path, overwrite):
     (tmp_path / "photo.png").write_bytes(b"dear")
     with pytest.raises(ConfigError, match="is there and is no folder of shards"):
         write_shards([{}], str(tmp_path), overwrite=overwrite)
     assert (tmp_path / "photo.png").read_bytes() == b"dear"
+
+
+MARKER = "depthlm has not finished s\n"
 
 
 def _file(path):
@@ -333,8 +351,7 @@ def _folder(path):
 def _marked(path):
     """A folder named like a run's, with its marker, that holds something else too."""
     _folder(path)
-    marker = "a folder of shards that depthlm writes\n"
-    (path / "unfinished.lock").write_text(marker)
+    (path / "unfinished.lock").write_text(MARKER)
 
 
 def _link(path):
@@ -346,13 +363,13 @@ def _link(path):
 def _linked_lock(path):
     path.mkdir()
     target = path.parent / "lock"
-    target.write_text("a folder of shards that depthlm writes\n")
+    target.write_text(MARKER)
     (path / "unfinished.lock").symlink_to(target)
 
 
 @pytest.mark.parametrize("make", [_file, _folder, _marked, _link, _linked_lock])
 @pytest.mark.parametrize(
-    "name", ["s.partial", "s.old", "s.0123abcd.partial", "s.0123abcd.old", "s.lock"]
+    "name", ["s.partial", "s.old", "s.lock", ".s.0123456789abcdef.depthlm.partial"]
 )
 def test_what_another_made_beside_the_folder_stays(tmp_path, name, make):
     make(tmp_path / name)
@@ -428,19 +445,17 @@ def writer(tmp_path):
 
 
 def test_unfinished_shards_are_no_records(tmp_path, writer):
-    [partial] = tmp_path.glob("s.*.partial")
-    assert (partial / "00001.arrow").exists()
+    [partial] = tmp_path.glob(".s.*.depthlm.partial")
+    assert (partial / "new" / "00001.arrow").exists()
     assert not (tmp_path / "s").exists()
-    with pytest.raises(DepthLMError, match=r"s\.\w+\.partial is being written by another process"):
+    with pytest.raises(DepthLMError, match=r"/s is being written by another process"):
         write_shards([{}], str(tmp_path / "s"))
     for kill in (False, True):
         if kill:
             writer.send_signal(signal.SIGKILL)
             writer.wait()
         for read in (open_rows, lambda path: next(read_rows(path))):
-            with pytest.raises(
-                DepthLMError, match=r"s\.\w+\.partial is an unfinished folder of shards"
-            ):
+            with pytest.raises(DepthLMError, match=r"\.s\.\w+\.depthlm\.partial is not finished"):
                 read(partial)
             with pytest.raises(DepthLMError, match="s does not exist"):
                 read(tmp_path / "s")

@@ -1,8 +1,8 @@
 """Finished chunks of a curation on disk, so that one that was killed goes on where it was.
 
 A chunk is some frames in the order of the dataset. The first line of its file is
-`{"items": digest, "tally": counts}`, the rest are its records; the file appears under its name when
-it is complete.
+`{"items": digest, "tally": counts}`, the rest are its records. Beside the chunks is whatever the
+curation has not finished to write, so that all that a kill leaves is in this one folder.
 """
 
 from __future__ import annotations
@@ -11,55 +11,21 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import DepthLMError
 from ..frames import Item
 from .counts import Counts
 
 _LOCK = "lock"
-_PARTIAL = ".partial"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is complete when it has its name, or is not there at all.
-
-    Raises:
-        DepthLMError: When it cannot be written, such as on a full disk; nothing is left of it.
-    """
-    partial = partial_of(path)
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise DepthLMError(
-            f"cannot write {path} ({error}); make room or choose another --out, and start again:"
-            " what is finished is kept"
-        ) from error
-
-
-def partial_of(path: Path) -> Path:
-    """Return the name that a file has, in its folder, until it is complete."""
-    return path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-
-
-def is_leftover(path: Path) -> bool:
-    """Return whether a file was being written by a process that was killed."""
-    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left in a folder and below."""
-    for path in folder.rglob(f".*{_PARTIAL}"):
-        path.unlink(missing_ok=True)
+_PARTIAL = re.compile(r"\..*\.partial")
+_CHUNK = re.compile(r"\d{7,}\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -77,11 +43,20 @@ class Chunks:
         """Make the folder for this process only, and remove what a killed one left half-written.
 
         Raises:
-            DepthLMError: When another process writes it, or it cannot be made.
+            DepthLMError: When another process writes it, it holds something else, or it cannot be
+                made.
         """
         try:
+            if self.folder.is_symlink():
+                raise DepthLMError(f"{self.folder} is a link, which depthlm curate did not make")
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / _LOCK).open("w")
+            for path in self.folder.iterdir():
+                if not _is_ours(path):
+                    raise DepthLMError(
+                        f"{path} is there and was not made by depthlm curate; move it elsewhere, or"
+                        " choose another --out or --name"
+                    )
+            lock = os.fdopen(os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW))
         except OSError as error:
             raise DepthLMError(f"cannot write {self.folder} ({error})") from error
         with lock:
@@ -92,13 +67,45 @@ class Chunks:
                     f"{self.folder.parent} is being written by another process; wait for it, or"
                     " choose another --out or --name"
                 ) from error
-            remove_leftovers(self.folder.parent)
+            for path in self.folder.iterdir():
+                if _PARTIAL.fullmatch(path.name):
+                    path.unlink()
             yield
+
+    @contextmanager
+    def whole(self, path: Path) -> Iterator[BinaryIO]:
+        """Give a new file that takes the place of `path` when it is complete and on the disk.
+
+        Raises:
+            DepthLMError: When it cannot be written, such as on a full disk; nothing is left of it.
+        """
+        partial = self.folder / f".{secrets.token_hex(8)}.partial"
+        try:
+            try:
+                with partial.open("xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise DepthLMError(
+                f"cannot write {path} ({error}); make room or choose another --out, and start"
+                " again: what is finished is kept"
+            ) from error
+
+    def write_whole(self, path: Path, data: bytes) -> None:
+        """Write a file as `whole` does."""
+        with self.whole(path) as file:
+            file.write(data)
 
     def write(self, number: int, items: Sequence[Item], counts: Counts, lines: list[str]) -> None:
         """Write a chunk: its frames' digest, what was counted, and its records as lines of JSON."""
         head = json.dumps({"items": _digest(items), "tally": counts.to_json()})
-        write_whole(self._path(number), "".join(f"{line}\n" for line in [head, *lines]).encode())
+        self.write_whole(
+            self._path(number), "".join(f"{line}\n" for line in [head, *lines]).encode()
+        )
 
     def read_counts(self, number: int, items: Sequence[Item]) -> Counts | None:
         """Return what was counted in a finished chunk, or None where it is not finished.
@@ -128,6 +135,11 @@ class Chunks:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:07d}.jsonl"
+
+
+def _is_ours(path: Path) -> bool:
+    known = path.name == _LOCK or _CHUNK.fullmatch(path.name) or _PARTIAL.fullmatch(path.name)
+    return bool(known) and path.is_file() and not path.is_symlink()
 
 
 def _digest(items: Sequence[Item]) -> str:

@@ -20,7 +20,6 @@ from ...sampling.planner import Planner
 from ..frames import Item
 from ..loading import source_digest
 from .card import data_card
-from .chunks import write_whole
 from .counts import Counts, check_unit
 from .labelling import Job
 from .output import Output
@@ -203,7 +202,7 @@ def _describe(job: Job, output: Output, config: dict[str, Any], total: Counts) -
     official = job.reader.OFFICIAL if job.reader.compat else None
     kind = "as given" if job.reader.VERBATIM else _kind(job)
     card = data_card(output.name, config, title, facts, total, kind, official)
-    write_whole(output.card, card.encode())
+    output.chunks.write_whole(output.card, card.encode())
     _draw_sheet(output)
 
 
@@ -220,7 +219,7 @@ def _draw_sheet(output: Output) -> None:
     sheet, _ = draw_sheet(planner, rows, chosen, show_refused=True)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
-    write_whole(output.sheet, buffer.getvalue())
+    output.chunks.write_whole(output.sheet, buffer.getvalue())
 
 
 def _kind(job: Job) -> str:

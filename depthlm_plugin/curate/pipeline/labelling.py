@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import GeometryError, RecordError
+from ...errors import DepthLMError, GeometryError, RecordError
 from ...geometry.camera import Camera, convert_depth
 from ...geometry.plausible import unusual_camera
 from ...records.record import check_record
@@ -21,10 +21,10 @@ from ...views.decode import check_size, decode_rgb, load_rgb
 from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
-from .chunks import write_whole
+from .chunks import Chunks
 from .counts import SHOWN, Counts
 from .jpeg import carried, prepare
-from .output import IMAGES, RAW
+from .output import IMAGES, PARTS, RAW
 from .points import beside_edges, frame_rng, sample
 
 _DIGITS = 6  # of a label in metres: a micrometre, finer than any of the sensors
@@ -207,8 +207,10 @@ class Job:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self.folder.parent / name
+        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise DepthLMError(f"{path.parent} leads out of {self.folder}; remove that link")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
+        Chunks(self.folder / PARTS).write_whole(path, data)
 
 
 def _escaped(text: str) -> str:

@@ -7,7 +7,7 @@ OUT/NAME/sheet.png        contact sheet
 OUT/NAME/curation.json    configuration and counts
 OUT/NAME/raw              link to the raw download, whose pictures are used where they are
 OUT/NAME/images/          pictures of datasets that have no picture files
-OUT/NAME/parts/           its finished chunks, while it runs
+OUT/NAME/parts/           its finished chunks, and what is not finished, while it runs
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DepthLMError
-from .chunks import Chunks, is_leftover, partial_of, write_whole
+from ...records.atomic import recover, whole_file
+from .chunks import Chunks
 
 RAW = "raw"
 IMAGES = "images"
+PARTS = "parts"
 _DESCRIPTION = "curation.json"
 _INFO = "dataset_info.json"
 
@@ -70,7 +72,7 @@ class Output:
     @property
     def chunks(self) -> Chunks:
         """The chunks of a curation that is not finished."""
-        return Chunks(self.folder / "parts")
+        return Chunks(self.folder / PARTS)
 
     def claim(self, config: dict[str, Any], root: Path) -> dict[str, Any] | None:
         """Take the places for a configuration; return its counts where it is finished already.
@@ -79,10 +81,10 @@ class Output:
             DepthLMError: For places that hold another configuration, or something else.
         """
         place = self.folder / _DESCRIPTION
+        recover(place)
         if not place.is_file():
             for path in (self.records, self.folder):
-                inside = list(path.iterdir()) if path.is_dir() else []
-                if path.is_file() or not all(map(is_leftover, inside)):
+                if path.is_file() or (path.is_dir() and any(path.iterdir())):
                     raise ConfigError(
                         f"{path} is there and was not made by depthlm curate; choose another --out"
                         " or --name"
@@ -117,34 +119,24 @@ class Output:
             DepthLMError: When it cannot be written, such as on a full disk.
         """
         self._describe({"config": config, "counts": counts})
-        partial = partial_of(self.folder / self.records.name)
-        try:
-            with partial.open("wb") as file:
-                file.writelines(self.chunks.records(chunks))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.records)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise DepthLMError(
-                f"cannot write {self.records} ({error}); make room and start again: what is"
-                " finished is kept"
-            ) from error
+        with self.chunks.whole(self.records) as file:
+            file.writelines(self.chunks.records(chunks))
 
     def clean(self) -> None:
         """Remove the chunks, after everything else is in place."""
         shutil.rmtree(self.chunks.folder, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Remove all of an unfinished curation."""
+        """Remove all that an unfinished curation has written."""
         if self.records.exists():
             return
         # The description goes last: without it the rest would look like someone else's.
         self.clean()
         shutil.rmtree(self.folder / IMAGES, ignore_errors=True)
-        for name in (RAW, _DESCRIPTION):
-            (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.card, self.sheet, self.folder / RAW, self.folder / _DESCRIPTION):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # someone else's files are in it
+            self.folder.rmdir()
 
     def register(self, depth_kind: str | None) -> None:
         """Add the records to `dataset_info.json`; what a user added to the entry stays.
@@ -153,9 +145,6 @@ class Output:
             depth_kind: What the labels are; None: each record says it.
         """
         with _locked(self.out):
-            for path in self.out.iterdir():
-                if is_leftover(path):
-                    path.unlink()
             path = self.out / _INFO
             info = _read(path) if path.exists() else {}
             entry = info.get(self.name, {})
@@ -163,11 +152,10 @@ class Output:
             if depth_kind is not None:
                 entry["depthlm"] = {**entry.get("depthlm", {}), "depth_kind": depth_kind}
             info[self.name] = entry
-            write_whole(path, (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
+            _write(path, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
 
     def _describe(self, content: dict[str, Any]) -> None:
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        write_whole(self.folder / _DESCRIPTION, text.encode())
+        _write(self.folder / _DESCRIPTION, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def _link(self, root: Path) -> None:
         """Link to the raw data, relative to this folder, so that both can be moved together."""
@@ -186,6 +174,19 @@ class Output:
                 f"cannot link {link} to the pictures in {root} ({error}); choose an --out on a file"
                 " system with symbolic links"
             ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with whole_file(path) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DepthLMError(
+            f"cannot write {path} ({error}); make room or choose another --out, and start again:"
+            " what is finished is kept"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -131,25 +131,6 @@ def test_seeds_and_names_choose_the_points(room, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_killed_before_any_touch_of_the_disk_it_ends_with_the_same_bytes(room, tmp_path):
-    root, _ = room
-    out = tmp_path / "out"
-    out.mkdir()
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    result = subprocess.run(
-        [sys.executable, "-W", "error", killed.__file__, str(root), str(out)],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    times = int(result.stdout)
-    assert times > 20
-    expected = contents(out / "whole")
-    for kill_at in range(1, times + 1):
-        assert contents(out / str(kill_at)) == expected, kill_at
-
-
-@pytest.mark.slow
 def test_killed_while_workers_run(room, tmp_path, capsys):
     root, _ = room
     many = tmp_path / "many"
@@ -220,6 +201,54 @@ def test_what_others_wrote_is_left_alone(room, tmp_path, capsys):
     info = json.loads((out / "dataset_info.json").read_text())
     assert info["other"] == mine["other"]
     assert info["folder"]["depthlm"] == {"weight": 2, "depth_kind": "distance"}
+
+
+def test_files_that_look_unfinished_are_left_alone(room, tmp_path, capsys):
+    root, _ = room
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".mine.partial").write_text("mine")
+    killed.run(root, out)
+    (out / "room" / ".mine.partial").write_text("mine")
+    (out / "room.jsonl").unlink()  # so that it is made again
+    killed.run(root, out)
+    for folder in (out, out / "room"):
+        assert (folder / ".mine.partial").read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["a link", "a file in it", "a linked lock", "a linked chunk"])
+def test_parts_of_someone_else_are_refused(room, tmp_path, what):
+    root, _ = room
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    killed.run(root, out)
+    (out / "room.jsonl").unlink()
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("mine")
+    parts = out / "room" / "parts"
+    if what == "a link":
+        parts.symlink_to(mine)
+    else:
+        parts.mkdir()
+        name = {"a linked lock": "lock", "a linked chunk": "0000000.jsonl"}.get(what)
+        if name is None:
+            (parts / "thesis.txt").write_text("mine")
+        else:
+            (parts / name).symlink_to(mine / "thesis.txt")
+    before = contents(tmp_path)
+    with pytest.raises(DepthLMError, match="depthlm curate"):
+        killed.run(root, out)
+    assert contents(tmp_path) == before
+
+
+def test_pictures_are_not_written_through_a_link(room, tmp_path):
+    root, _ = room
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out" / "room").mkdir(parents=True)
+    job, _ = killed.job_of(root, tmp_path / "out", jpeg_focal_px=60.0)
+    (tmp_path / "out" / "room" / "images").symlink_to(tmp_path / "mine")
+    with pytest.raises(DepthLMError, match="leads out of"):
+        job.label(list(job.reader.items())[:1])
+    assert not list((tmp_path / "mine").iterdir())
 
 
 def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
