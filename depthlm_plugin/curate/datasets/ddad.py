@@ -17,9 +17,9 @@ import numpy as np
 from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
-from ...geometry.rigid import inverse, motion, moved
+from ...geometry.rigid import inverse, motion
 from ..formats.files import read_mask
-from ..formats.lidar import off_vehicle, seen_points
+from ..formats.lidar import Lidar, off_vehicle, seen_points
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -27,8 +27,8 @@ _SPLIT_KEYS = {"train": "0", "val": "1"}
 _LIDAR = "LIDAR"
 _AXES = ["X", "Y", "Z"]
 _NEAR_US = 100_000  # a tenth of a second, between two samples
-# Not published. The lines of such lidars (Luminar) are less than half a degree apart; a bit more.
-_WINDOW_DEG = 0.6
+# Not published: on the roof; the lines of such lidars (Luminar) are less than half a degree apart.
+LIDARS = Lidar((1.0, 0.0, 1.8), tuple(np.arange(-30, 15, 0.5).tolist()), 0.2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Json = Mapping[str, Any]
@@ -167,9 +167,7 @@ class Ddad(Reader):
         pose = motion(shot.rotation_wxyz, shot.translation_m)
         to_camera = inverse(pose) @ motion(sweep.rotation_wxyz, sweep.translation_m)
         points_m = off_vehicle(_points(self.root / sweep.file))
-        pixels, distance_m, dropped = seen_points(
-            moved(to_camera, points_m), camera, window_deg=_WINDOW_DEG
-        )
+        pixels, distance_m, dropped = seen_points(points_m, to_camera, camera, LIDARS)
         mask = self.root / (self.masks or "") / f"{camera_name}.png"
         if self.masks is not None and mask.is_file():
             free = read_mask(mask, camera.size_wh[::-1], where)[pixels[:, 1], pixels[:, 0]]

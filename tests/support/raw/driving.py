@@ -29,6 +29,13 @@ AV2_YAWS = {
     "stereo_front_left": 0,
     "stereo_front_right": 0,
 }
+VLP_32C_DEG = np.array(  # from its manual, by increasing elevation
+    [
+        *(-25, -15.639, -11.31, -8.843, -7.254, -6.148, -5.333, -4.667, -4, -3.667, -3.333, -3),
+        *(-2.667, -2.333, -2, -1.667, -1.333, -1, -0.667, -0.333, 0, 0.333, 0.667, 1, 1.333, 1.667),
+        *(2.333, 3.333, 4.667, 7, 10.333, 15),
+    ]
+)
 AV2_START_NS = 315966070_500_000_000
 AV2_SWEEPS_MS, AV2_PICTURES_MS = (0, 100), (45, 60)  # the first sweep's, the second sweep's
 
@@ -96,8 +103,8 @@ def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:
         },
     )
     lidars = (
-        (street.car_pose(1.35, 0, 0, 1.64), np.linspace(-25, 15, 32)),
-        (street.car_pose(1.35, 0, 180, 1.55), np.linspace(-25, 15, 32) + 0.645),
+        (street.car_pose(1.35, 0, 0, 1.64), VLP_32C_DEG),
+        (street.car_pose(1.35, 0, 180, 1.55), -VLP_32C_DEG),  # upside down
     )
     mounts = {name: mount for name, (_, mount) in seen.items()}
     mounts = {"up_lidar": lidars[0][0], "down_lidar": lidars[1][0]} | mounts
