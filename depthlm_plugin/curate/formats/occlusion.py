@@ -14,10 +14,10 @@ _NEARER = 0.9  # of a point's distance: what is below it is another surface in f
 _SAME = 1.3  # how many times as far as another a return of the same surface may be
 # How many beams apart two returns of a surface may be, upwards and sideways: paint and glass let
 # some beams return nothing.
-_BEAMS_UP = 6.0
+_BEAMS_UP = 8.0
 _BEAMS_ACROSS = 2.0
 _BELOW = 0.5  # of the angle to the next beam: how far below a row of returns its surface goes on
-_ABOVE = 0.6  # the same above the highest return
+_ABOVE = 0.7  # the same above the highest return
 _LOWEST_M = 1.0  # of a camera above the road: a road's inverse distances change no faster than so
 _CELL_DEG = np.array([0.3, 0.2])  # of the buffer, across and up
 
@@ -28,7 +28,7 @@ def hidden_points(
     """Return which points (N,) a camera cannot see, by what other points show of surfaces.
 
     Returns that are about as far away and no more than some beams apart are on one surface, which
-    hides what is behind all of it: so much of the picture as lies between them. It goes on 0.6 of
+    hides what is behind all of it: so much of the picture as lies between them. It goes on 0.7 of
     a beam above the highest, leaning back as a road would that the camera is a metre above: a road
     hides nothing of itself. Angles between beams are as the camera sees them: wider for what is
     nearer to it than to the lidar. The buffer of what is nearest in front has cells of 0.3 by 0.2
