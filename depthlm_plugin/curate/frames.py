@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Frame:
         timestamp: When it was taken, in the dataset's own unit and type.
         pose: Camera to world (4, 4), metres, OpenCV axes (x right, y down, z forward).
         dropped: Points that the reader left out, by reason.
+        noted: What the card is to say of it, in words that many frames share; they are counted.
         extra: Further keys of the record.
 
     Raises:
@@ -66,6 +67,7 @@ class Frame:
     timestamp: float | int | None = None
     pose: Floats | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    noted: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

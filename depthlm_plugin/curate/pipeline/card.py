@@ -66,6 +66,7 @@ def data_card(
     lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {counts.frames} |"]
     lines += [f"| records | {counts.records} |"]
     lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]
+    lines += [f"| {_cell(words)} | {count} |" for words, count in sorted(counts.noted.items())]
     lines += [
         f"| left out: {reason} | {count} |" for reason, count in sorted(counts.left_out.items())
     ]

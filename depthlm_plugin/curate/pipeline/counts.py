@@ -29,6 +29,7 @@ class Counts:
         short: How many records have fewer points than were asked for.
         left_out: Frames without a record, by reason.
         dropped: Points that the reader left out, by reason.
+        noted: Records of which the reader says something, by what it says.
         depths: Histogram of the labels in metres, by logarithm.
         scenes: The names of their scenes.
         messages: The first problems, in words.
@@ -40,6 +41,7 @@ class Counts:
     short: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     depths: Counter[int] = field(default_factory=Counter)
     scenes: set[str] = field(default_factory=set)
     messages: list[str] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Counts:
         self.short += other.short
         self.left_out.update(other.left_out)
         self.dropped.update(other.dropped)
+        self.noted.update(other.noted)
         self.depths.update(other.depths)
         self.scenes |= other.scenes
         self.messages += other.messages[: SHOWN - len(self.messages)]
@@ -81,6 +84,7 @@ class Counts:
             "scenes": len(self.scenes),
             "left_out": dict(sorted(self.left_out.items())),
             "dropped": dict(sorted(self.dropped.items())),
+            **({"noted": dict(sorted(self.noted.items()))} if self.noted else {}),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +96,7 @@ class Counts:
             "short": self.short,
             "left_out": dict(sorted(self.left_out.items())),
             "dropped": dict(sorted(self.dropped.items())),
+            "noted": dict(sorted(self.noted.items())),
             "depths": sorted(self.depths.items()),
             "scenes": sorted(self.scenes),
             "messages": self.messages,
@@ -107,6 +112,7 @@ class Counts:
             raw["short"],
             Counter(raw["left_out"]),
             Counter(raw["dropped"]),
+            Counter(raw.get("noted", {})),  # older chunks have none
             Counter(dict(raw["depths"])),
             set(raw["scenes"]),
             list(raw["messages"]),

@@ -128,6 +128,7 @@ class Job:
         counts.points += len(labels)
         counts.short += len(labels) < self.points
         counts.dropped.update(frame.dropped)
+        counts.noted.update(frame.noted)
         counts.add_depths(depth_m)
         if frame.scene is not None:
             counts.scenes.add(frame.scene)
