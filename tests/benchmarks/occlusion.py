@@ -36,7 +36,7 @@ class Sensors(NamedTuple):
 
     Attributes:
         lidar: The reader's.
-        window_deg: What the readers gave until 0.9.
+        window_deg: What `--against` gives instead, the angle of a window.
         heads: Place on the vehicle (3,) and elevations in degrees of each turning head.
         columns: Azimuths of a turn.
         focal_px: Of its cameras.
