@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Frame:
         dropped: Points that the reader left out, by reason.
         lacking: What frames of the dataset have as a rule and this one has not, and why, as `pose
             (...)`; it is counted.
+        noted: What the card is to say of it, in words that many frames share; they are counted.
         extra: Further keys of the record.
 
     Raises:
@@ -69,6 +70,7 @@ class Frame:
     pose: Floats | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    noted: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ...errors import RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
-from ...geometry.rigid import inverse, motion, moved
-from ..formats.lidar import off_vehicle, seen_points
+from ...geometry.rigid import inverse, motion
+from ..formats.lidar import Lidar, off_vehicle, seen_points
 from ..frames import Frame, Item
 from ..reading import Official, Reader, chosen, missing
 
@@ -33,9 +33,16 @@ _GROUPS = {
 }
 _PARTS = ("sensors", "calibration")  # of a log's folder
 _NEAR_NS = 51_000_000  # half a turn of the lidars, and a bit
-# The beams of each lidar (32 over 40 degrees) are 0.33 degrees apart near the horizon, where far
-# things are, and more below; on the average the two have one every 0.63 degrees. A bit more.
-_WINDOW_DEG = 0.8
+# Elevations of the VLP-32C, from its manual.
+VLP_32C_DEG = (
+    *(-25.0, -15.639, -11.31, -8.843, -7.254, -6.148, -5.333, -4.667, -4.0, -3.667, -3.333),
+    *(-3.0, -2.667, -2.333, -2.0, -1.667, -1.333, -1.0, -0.667, -0.333, 0.0, 0.333, 0.667, 1.0),
+    *(1.333, 1.667, 2.333, 3.333, 4.667, 7.0, 10.333, 15.0),
+)
+# Two of it, one upside down and 8 cm below: 27 m away its beams lie 0.17 degrees lower.
+LIDARS = Lidar(
+    (1.35, 0.0, 1.6), tuple(sorted((*VLP_32C_DEG, *(-beam - 0.17 for beam in VLP_32C_DEG)))), 0.2
+)
 _POSE = ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
 _CAMERA = ("fx_px", "fy_px", "cx_px", "cy_px", "width_px", "height_px")
 
@@ -118,9 +125,7 @@ class Argoverse2(Reader):
         pose = _vehicle(poses, taken_ns, where) @ mounting
         points_m = _points(folder / "sensors" / "lidar" / f"{swept_ns}.feather", where)
         to_camera = inverse(pose) @ _vehicle(poses, swept_ns, where)
-        pixels, distance_m, dropped = seen_points(
-            moved(to_camera, off_vehicle(points_m)), camera, window_deg=_WINDOW_DEG
-        )
+        pixels, distance_m, dropped = seen_points(off_vehicle(points_m), to_camera, camera, LIDARS)
         return Frame(
             pictures / f"{taken_ns}.jpg",
             camera,

@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ConfigError, DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
-from ...geometry.rigid import inverse, motion, moved
+from ...geometry.rigid import inverse, motion
 from ..formats.files import read_mask
-from ..formats.lidar import off_vehicle, seen_points
+from ..formats.lidar import Lidar, off_vehicle, seen_points
+from ..formats.own_vehicle import APART_M, LEAST_PICTURES, apart, body_rows
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
 _SPLIT_KEYS = {"train": "0", "val": "1"}
 _LIDAR = "LIDAR"
 _AXES = ["X", "Y", "Z"]
-_NEAR_US = 100_000  # a tenth of a second, between two samples
-# Not published. The lines of such lidars (Luminar) are less than half a degree apart; a bit more.
-_WINDOW_DEG = 0.6
+_SEE_THE_VEHICLE = ("CAMERA_05", "CAMERA_06", "CAMERA_07", "CAMERA_08", "CAMERA_09")
+_MASKS = "masks of it are published with SurroundDepth, github.com/weiyithu/SurroundDepth"
+# Not published: on the roof; the lines of such lidars (Luminar) are less than half a degree apart.
+LIDARS = Lidar((1.0, 0.0, 1.8), tuple(np.arange(-30, 15, 0.5).tolist()), 0.2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Json = Mapping[str, Any]
@@ -60,17 +63,20 @@ class Ddad(Reader):
     Licence: CC BY-NC-SA 4.0.
 
     Camera: pinhole, six cameras, `calibration/` of each scene; pictures of 1936x1216 without
-    distortion. CAMERA_05 to 09 see parts of the vehicle, which may hide what the lidar sees:
+    distortion. CAMERA_05 to 09 see parts of the vehicle, which hide what the lidar sees:
     `--option masks=FOLDER` takes masks from there, `<camera>.png` of the pictures' size, 0 where
-    the vehicle is.
+    the vehicle is. Without one, the vehicle is what lies below edges that stay where they are in
+    the scene's pictures; where these are too few 2 m apart, or it is not found, nothing below the
+    horizon is labelled.
 
     Depth: distance, of the lidar's points of the same sample, moved by the vehicle's own motion to
     the time of the picture, without those hidden from the camera. What moves by itself is where the
-    sweep met it. Reaches 250 m.
+    sweep met it, which may be 0.2 s away: how far is counted. Reaches 250 m.
 
     Units: floating-point metres.
 
-    Invalid: no point; and points over the vehicle's own outline or within 1 m of the camera.
+    Invalid: no point; points over the vehicle's own outline or within 1 m of the camera; and what
+    its body in the picture hides.
 
     Split: `val` (default; 50 scenes, 3950 samples) or `train` (150 scenes, 12650 samples), as
     `ddad.json` lists them. Timestamps are microseconds since 1970.
@@ -118,7 +124,8 @@ class Ddad(Reader):
     def _scene(self, path: Path) -> list[Item]:
         scene = _json(path)
         data = {datum["key"]: datum for datum in scene["data"]}
-        items = []
+        views: dict[str, list[_Shot]] = {}
+        found = []
         for sample in scene["samples"]:
             cameras = _cameras(path.parent / "calibration" / f"{sample['calibration_key']}.json")
             datums = {data[key]["id"]["name"]: data[key] for key in sample["datum_keys"]}
@@ -133,15 +140,20 @@ class Ddad(Reader):
                 if image is None:
                     continue
                 shot = self._shot(path.parent, datums[camera_name], image)
-                intrinsics = cameras[camera_name]
                 size_wh = int(image["width"]), int(image["height"])
-                items.append(
-                    Item(
-                        f"{path.parent.name}/{camera_name}/{Path(shot.file).stem}",
-                        (shot, (*intrinsics, *size_wh), sweep),
-                    )
-                )
-        return items
+                views.setdefault(camera_name, []).append(shot)
+                found.append((camera_name, shot, (*cameras[camera_name], *size_wh), sweep))
+        spread = {
+            name: tuple(shots[index].file for index in apart([one.translation_m for one in shots]))
+            for name, shots in views.items()
+        }
+        return [
+            Item(
+                f"{path.parent.name}/{name}/{Path(shot.file).stem}",
+                (shot, intrinsics, sweep, spread[name] if name in _SEE_THE_VEHICLE else ()),
+            )
+            for name, shot, intrinsics, sweep in found
+        ]
 
     def _shot(self, folder: Path, datum: _Json, inner: _Json) -> _Shot:
         pose = inner.get("pose", {})
@@ -155,26 +167,29 @@ class Ddad(Reader):
     def load(self, item: Item) -> Frame:
         """Return a picture with the points of its sample's sweep that its camera sees."""
         where = f"ddad {item.frame_id}"
-        shot, intrinsics, sweep = item.at
+        shot, intrinsics, sweep, spread = item.at
         scene, camera_name, _ = item.frame_id.split("/")
-        if sweep is None or abs(sweep.time_us - shot.time_us) > _NEAR_US:
-            raise RecordError(
-                "no sweep near in time",
-                where,
-                f"its sample has no datum {_LIDAR} within {_NEAR_US // 1000} ms",
-            )
+        if sweep is None:
+            raise RecordError("no sweep", where, f"its sample has no datum {_LIDAR}")
         camera = Camera.from_intrinsics(intrinsics)
         pose = motion(shot.rotation_wxyz, shot.translation_m)
         to_camera = inverse(pose) @ motion(sweep.rotation_wxyz, sweep.translation_m)
         points_m = off_vehicle(_points(self.root / sweep.file))
-        pixels, distance_m, dropped = seen_points(
-            moved(to_camera, points_m), camera, window_deg=_WINDOW_DEG
-        )
+        pixels, distance_m, dropped = seen_points(points_m, to_camera, camera, LIDARS)
+        late_ms = 10 * (abs(sweep.time_us - shot.time_us) // 10_000)
+        noted = [f"sweep {late_ms} to {late_ms + 10} ms from the picture"]
         mask = self.root / (self.masks or "") / f"{camera_name}.png"
+        free, found = None, ""
         if self.masks is not None and mask.is_file():
-            free = read_mask(mask, camera.size_wh[::-1], where)[pixels[:, 1], pixels[:, 0]]
-            dropped["masked as the vehicle"] = int((~free).sum())
-            pixels, distance_m = pixels[free], distance_m[free]
+            free = read_mask(mask, camera.size_wh[::-1], where)
+        elif camera_name in _SEE_THE_VEHICLE:
+            up = np.round(to_camera[:3, 2], 2)  # nearly the same in all pictures of the camera
+            free, found = _free(self.root, spread, camera, tuple(up.tolist()))
+            noted.append(f"{camera_name} without masks=, {found}")
+        if free is not None:
+            seen = free[pixels[:, 1], pixels[:, 0]]
+            dropped["masked as the vehicle"] = int((~seen).sum())
+            pixels, distance_m = pixels[seen], distance_m[seen]
         return Frame(
             self.root / shot.file,
             camera,
@@ -186,7 +201,35 @@ class Ddad(Reader):
             timestamp=shot.time_us,
             pose=pose,
             dropped=dropped,
+            noted=noted,
         )
+
+
+@lru_cache(maxsize=5)  # the pictures of a scene by the cameras that see the vehicle
+def _free(
+    root: Path, files: tuple[str, ...], camera: Camera, up: tuple[float, ...]
+) -> tuple[NDArray[np.bool_], str]:
+    """Return where (H, W) a camera's pictures of a scene do not show the vehicle, and how found.
+
+    Args:
+        root: The root.
+        files: Pictures taken at places that are apart.
+        camera: The camera.
+        up: The lidar's upward axis in the camera's frame.
+    """
+    width, height = camera.size_wh
+    rows, columns = np.mgrid[:height, :width]
+    rays = (columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy
+    below = rays[0] * up[0] + rays[1] * up[1] + up[2] < 0
+    tops = None
+    if len(files) >= LEAST_PICTURES:
+        tops = body_rows([root / file for file in files], below)
+        reason = "none of the vehicle found"
+    else:
+        reason = f"fewer than {LEAST_PICTURES} pictures of its scene {APART_M:g} m apart"
+    if tops is None:
+        return ~below, f"{reason}: nothing below the horizon labelled; {_MASKS}"
+    return rows < tops, f"the vehicle found by edges that never move; {_MASKS}"
 
 
 def _json(path: Path) -> Any:

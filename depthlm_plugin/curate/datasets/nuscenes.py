@@ -15,7 +15,7 @@ from ...errors import DepthLMError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
 from ...geometry.rigid import inverse, motion, moved
-from ..formats.lidar import off_vehicle, seen_points
+from ..formats.lidar import Lidar, off_vehicle, seen_points
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 
@@ -24,8 +24,8 @@ _MINI = {f"scene-{number:04d}" for number in (61, 103, 553, 655, 757, 796, 916, 
 _LIDAR = "LIDAR_TOP"
 _PUBLISHED_FROM = 0.95  # of the samples of mini: the rest are the published labels
 _NEAR_US = 100_000  # two turns of the lidar: what is farther in time is another sample's
-# 32 beams, from 30 degrees below the horizon to 10 above, are 1.3 degrees apart; a bit more.
-_WINDOW_DEG = 1.5
+# Of the HDL-32E, from its manual.
+LIDAR = Lidar((0.94, 0.0, 1.84), tuple(np.linspace(-30.67, 10.67, 32).tolist()), 0.33)
 _POINT_BYTES = 20  # float32 x, y, z, intensity, ring
 _CHUNK_CHARS = 1 << 24
 
@@ -158,9 +158,7 @@ class NuScenes(Reader):
         pose = _vehicle(shot, where) @ motion(*shot.sensor.mounting)
         points_m = moved(motion(*sweep.sensor.mounting), _points(self.root / sweep.file))
         to_camera = inverse(pose) @ _vehicle(sweep, where)
-        pixels, distance_m, dropped = seen_points(
-            moved(to_camera, off_vehicle(points_m)), camera, window_deg=_WINDOW_DEG
-        )
+        pixels, distance_m, dropped = seen_points(off_vehicle(points_m), to_camera, camera, LIDAR)
         return Frame(
             self.root / shot.file,
             camera,

@@ -66,6 +66,7 @@ def data_card(
     lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {counts.frames} |"]
     lines += [f"| records | {counts.records} |"]
     lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]
+    lines += [f"| {_cell(words)} | {count} |" for words, count in sorted(counts.noted.items())]
     lines += [
         f"| of these without {what} | {count} |" for what, count in sorted(counts.lacking.items())
     ]

@@ -30,6 +30,7 @@ class Counts:
         left_out: Frames without a record, by reason.
         dropped: Points that the reader left out, by reason.
         lacking: Records without what those of the dataset have as a rule, by what and why.
+        noted: Records of which the reader says something, by what it says.
         depths: Histogram of the labels in metres, by logarithm.
         scenes: The names of their scenes.
         messages: The first problems, in words.
@@ -42,6 +43,7 @@ class Counts:
     left_out: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     depths: Counter[int] = field(default_factory=Counter)
     scenes: set[str] = field(default_factory=set)
     messages: list[str] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Counts:
         self.left_out.update(other.left_out)
         self.dropped.update(other.dropped)
         self.lacking.update(other.lacking)
+        self.noted.update(other.noted)
         self.depths.update(other.depths)
         self.scenes |= other.scenes
         self.messages += other.messages[: SHOWN - len(self.messages)]
@@ -85,6 +88,7 @@ class Counts:
             "left_out": dict(sorted(self.left_out.items())),
             "dropped": dict(sorted(self.dropped.items())),
             "lacking": dict(sorted(self.lacking.items())),
+            **({"noted": dict(sorted(self.noted.items()))} if self.noted else {}),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +101,7 @@ class Counts:
             "left_out": dict(sorted(self.left_out.items())),
             "dropped": dict(sorted(self.dropped.items())),
             "lacking": dict(sorted(self.lacking.items())),
+            "noted": dict(sorted(self.noted.items())),
             "depths": sorted(self.depths.items()),
             "scenes": sorted(self.scenes),
             "messages": self.messages,
@@ -113,6 +118,7 @@ class Counts:
             Counter(raw["left_out"]),
             Counter(raw["dropped"]),
             Counter(raw.get("lacking", {})),  # of an older version: none
+            Counter(raw.get("noted", {})),  # older chunks have none
             Counter(dict(raw["depths"])),
             set(raw["scenes"]),
             list(raw["messages"]),

@@ -134,6 +134,7 @@ class Job:
         counts.short += len(labels) < self.points
         counts.dropped.update(frame.dropped)
         counts.lacking.update(frame.lacking)
+        counts.noted.update(frame.noted)
         counts.add_depths(depth_m)
         if frame.scene is not None:
             counts.scenes.add(frame.scene)

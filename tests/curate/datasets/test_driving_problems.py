@@ -208,7 +208,7 @@ def _drop_lidar(root):
         (_damage_npz, "damaged file", "unpack it again"),
         (_remove_npz, "missing file", "is all of it unpacked?"),
         (_other_npz, "bad file", "holds int16 of the shape (50, 4), expected floating-point"),
-        (_drop_lidar, "no sweep near in time", "has no datum LIDAR within 100 ms"),
+        (_drop_lidar, "no sweep", "its sample has no datum LIDAR"),
     ],
 )
 def test_ddad_with_one_damaged_sweep(raw, tmp_path, capsys, break_it, left_out, found):

@@ -29,6 +29,13 @@ AV2_YAWS = {
     "stereo_front_left": 0,
     "stereo_front_right": 0,
 }
+VLP_32C_DEG = np.array(  # from its manual, by increasing elevation
+    [
+        *(-25, -15.639, -11.31, -8.843, -7.254, -6.148, -5.333, -4.667, -4, -3.667, -3.333, -3),
+        *(-2.667, -2.333, -2, -1.667, -1.333, -1, -0.667, -0.333, 0, 0.333, 0.667, 1, 1.333, 1.667),
+        *(2.333, 3.333, 4.667, 7, 10.333, 15),
+    ]
+)
 AV2_START_NS = 315966070_500_000_000
 AV2_SWEEPS_MS, AV2_PICTURES_MS = (0, 100), (45, 60)  # the first sweep's, the second sweep's
 
@@ -96,8 +103,8 @@ def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:
         },
     )
     lidars = (
-        (street.car_pose(1.35, 0, 0, 1.64), np.linspace(-25, 15, 32)),
-        (street.car_pose(1.35, 0, 180, 1.55), np.linspace(-25, 15, 32) + 0.645),
+        (street.car_pose(1.35, 0, 0, 1.64), VLP_32C_DEG),
+        (street.car_pose(1.35, 0, 180, 1.55), -VLP_32C_DEG),  # upside down
     )
     mounts = {name: mount for name, (_, mount) in seen.items()}
     mounts = {"up_lidar": lidars[0][0], "down_lidar": lidars[1][0]} | mounts
@@ -236,8 +243,31 @@ def _write_pcd_bin(path, points):
 DDAD_YAWS = {"CAMERA_01": 0, "CAMERA_05": 65}
 
 
-def write_ddad(root):
-    """Messages whose zeros are left out; poses at the time of each datum; two kinds of npz."""
+def body_top(width=484):
+    """Return the rows (W,) from which on a painted body hides the picture, 304 beside it."""
+    return np.minimum(215 + np.arange(width) // 4, 304)
+
+
+def paint_body(path, index):
+    """Paint the vehicle into a picture: metal that mirrors something else in each of them."""
+    pixels = np.array(Image.open(path))
+    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
+    shade = 150 + 60 * np.sin(columns / 23 + 2.1 * index) * np.cos(rows / 17 + 1.3 * index)
+    body = rows >= body_top(pixels.shape[1])
+    pixels[body] = shade[body, None].astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=()):
+    """Messages whose zeros are left out; poses at the time of each datum; two kinds of npz.
+
+    Args:
+        root: Where it is written.
+        samples: Of each scene, a tenth of a second apart.
+        late_s: How long after the pictures the sweep is taken.
+        start: As `vehicle`.
+        painted: Cameras that see the vehicle's body.
+    """
     truth = {"train": {}, "val": {}}
     splits = {}
     for key, split, name in (("0", "train", "000007"), ("1", "val", "000150")):
@@ -256,22 +286,24 @@ def write_ddad(root):
             calibration["extrinsics"].append(_dgp_pose(mount))
         (folder / "calibration").mkdir(parents=True)
         (folder / "calibration" / "ab12.json").write_text(json.dumps(calibration))
-        for index in range(2):
+        for index in range(samples):
             swept = datetime(2019, 5, 1, 17, 26, 40, 123456, UTC) + timedelta(seconds=0.1 * index)
             keys = []
             for camera_name, (camera, mount) in cameras.items():
-                taken = swept - timedelta(seconds=0.040)
-                pose = vehicle(0.1 * index - 0.040) @ mount
+                taken = swept - timedelta(seconds=late_s)
+                pose = vehicle(0.1 * index - late_s, start) @ mount
                 stamp = _stamp(taken)
                 filename = f"rgb/{camera_name}/{stamp}.png"
                 save(folder / filename, camera, pose)
+                if camera_name in painted:
+                    paint_body(folder / filename, index)
                 truth[split][f"{name}/{camera_name}/{stamp}"] = camera, pose
                 image = {"filename": filename, "height": 304, "width": 484, "channels": 3}
                 image |= {"pose": _dgp_pose(pose), "annotations": {}, "metadata": {}}
                 keys.append(f"{camera_name} {index}")
                 scene["data"].append(_datum(keys[-1], camera_name, taken, {"image": image}))
             filename = f"point_cloud/LIDAR/{_stamp(swept)}.npz"
-            ego = vehicle(0.1 * index)
+            ego = vehicle(0.1 * index, start)
             lidars = [(street.car_pose(1, 0, 0, 1.8), np.linspace(-22, 8, 64))]
             _write_npz(folder / filename, seen_by_lidars(ego, lidars), structured=index == 1)
             cloud = {

@@ -21,8 +21,9 @@ from .range_image import cloud
 from .rows import COMPONENTS, Row, read_keys, rows_of_frame, rows_of_segment
 
 _CAMERAS = {1: "FRONT", 2: "FRONT_LEFT", 3: "FRONT_RIGHT", 4: "SIDE_LEFT", 5: "SIDE_RIGHT"}
-# Beams of the lidar on the roof are up to 0.55 degrees apart, those of the others 0.6.
-_WINDOW_DEG = 0.8
+# Beams of the lidar on the roof are up to 0.55 degrees apart, those of the others 0.6; and along a
+# beam returns are 0.14 and about 0.3. The cameras are on the roof too.
+_ABOVE_RAD, _ACROSS_RAD = np.deg2rad((0.6, 0.3))
 _ASTRAY = 0.01  # of the picture's width: where both are right they agree within a pixel
 _FORWARD_LEFT_UP: Floats = np.array(
     [(0, 0, 1, 0), (-1, 0, 0, 0), (0, -1, 0, 0), (0, 0, 0, 1)], dtype=np.float64
@@ -129,7 +130,13 @@ class Waymo(Reader):
                 " download?",
             )
         distance_m = np.linalg.norm(points_m - mount[:3, 3], axis=1)
-        pixels, distance_m, dropped = visible(pixels, distance_m, camera, window_deg=_WINDOW_DEG)
+        pixels, distance_m, dropped = visible(
+            pixels,
+            distance_m,
+            camera,
+            np.full(len(pixels), _ABOVE_RAD),
+            np.full(len(pixels), _ACROSS_RAD),
+        )
         if outside := int((~inside).sum()):
             dropped["outside the picture"] = outside
         velocity = [shot[f"velocity.linear_velocity.{axis}"] for axis in "xyz"]
