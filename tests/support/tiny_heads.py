@@ -77,13 +77,13 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def tiny(model_type: str) -> Any:
-    """Return a model of this type with random weights, ready to train."""
+def tiny(model_type: str, **changes: Any) -> Any:
+    """Return a model of this type with random weights, with `changes` of its text settings."""
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
 
     text, vision = FAMILIES[model_type]
-    config = CONFIG_MAPPING[model_type](text_config=TEXT | text, vision_config=vision)
+    config = CONFIG_MAPPING[model_type](text_config=TEXT | text | changes, vision_config=vision)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoModelForImageTextToText.from_config(config).float()
