@@ -96,7 +96,7 @@ def trainer_on(base: Any) -> Any:
             """
             if self.label_smoother is not None or self.compute_loss_func is not None:
                 reason = "of the loss that the recipe asks for"
-            elif self.args.n_gpu > 1 or self.accelerator.parallelism_config is not None:
+            elif self.args.n_gpu > 1 or getattr(self.accelerator, "parallelism_config", None):
                 reason = "batches are split"
             elif not takes_them(self.model):
                 reason = "its own loss needs them"
