@@ -28,6 +28,7 @@ from ..sampling.sample import Question
 from ..scoring.prediction import SIDECAR, Prediction, PredictionRow, write_jsonl_atomically
 from ..scoring.scores import Scores
 from ..scoring.table import table_of
+from .answer_logits import of_answers, takes_them
 from .attention import mend_attention
 from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
@@ -58,6 +59,7 @@ def trainer_on(base: Any) -> Any:
             super().__init__(*args, **kwargs)
             if depthlm is not None:
                 mend_attention(self.model)
+            self._of_answers = depthlm is not None and self._can_shorten()
 
         __init__._depthlm = True  # type: ignore[attr-defined]
 
@@ -89,6 +91,36 @@ def trainer_on(base: Any) -> Any:
                 super()._load_optimizer_and_scheduler(checkpoint)
             finally:
                 cached["_setup_devices"] = device
+
+        def _can_shorten(self) -> bool:
+            """Return whether logits of the answers' tokens give the same loss; log why not.
+
+            Label smoothing and LLaMA-Factory's own losses look at logits in ways of their own.
+            """
+            if self.label_smoother is not None or self.compute_loss_func is not None:
+                reason = "of the loss that the recipe asks for"
+            elif self.args.n_gpu > 1 or getattr(self.accelerator, "parallelism_config", None):
+                reason = "batches are split"
+            elif not takes_them(self.model):
+                reason = "its own loss needs them"
+            else:
+                return True
+            logger.info_rank0(f"depthlm: the model makes logits of every token, because {reason}")
+            return False
+
+        def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            """Train one batch, with logits of the answers' tokens only where that is the same."""
+            if self._of_answers:
+                inputs = of_answers(inputs)
+            return super().training_step(model, inputs, *args, **kwargs)
+
+        def prediction_step(
+            self, model: Any, inputs: Any, prediction_loss_only: bool, *args: Any, **kwargs: Any
+        ) -> Any:
+            """Evaluate one batch; where only its loss counts, as in training."""
+            if self._of_answers and prediction_loss_only and not self.args.predict_with_generate:
+                inputs = of_answers(inputs)
+            return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
 
         def _get_eval_sampler(self, eval_dataset: Any) -> Any:
             if self._depthlm_run is None:

@@ -1,0 +1,217 @@
+"""What lies between vision and language is trained by LoRA runs, saved, loaded again and merged.
+
+With `lora_target: all` alone LLaMA-Factory leaves it frozen. The recipes' lines that train it are
+tried here for every family: a full copy beside the adapter (`additional_target`), or, where its
+weights are quantised, LoRA on its linear layers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.host_tools import SMALL
+from support.tiny_heads import tiny
+
+from depthlm_plugin import Camera, Predictor
+
+MERGER, PROJECTOR = "merger", "multi_modal_projector"
+FULL_COPY = {
+    "qwen2_vl": MERGER,
+    "qwen2_5_vl": MERGER,
+    "qwen3_vl": MERGER,
+    "qwen3_vl_moe": MERGER,
+    "qwen3_5": MERGER,
+    "glm4v": MERGER,
+    "glm4v_moe": MERGER,
+    "llava": PROJECTOR,
+    "mistral3": PROJECTOR,
+    "internvl": PROJECTOR,
+    "gemma3": PROJECTOR,
+    "llava_next": PROJECTOR,
+    "mllama": PROJECTOR,
+    "llama4": PROJECTOR,
+    "paligemma": PROJECTOR,
+}
+BOTH = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+TWO = "projector.linear_1,projector.linear_2"
+LORA_THERE_TOO = {
+    "qwen2_vl": f"{BOTH},qkv,attn.proj,mlp.fc1,mlp.fc2,merger.mlp.0,merger.mlp.2",
+    "qwen2_5_vl": f"{BOTH},qkv,attn.proj,merger.mlp.0,merger.mlp.2",
+    "qwen3_vl": "all",
+    "qwen3_vl_moe": "all",
+    "qwen3_5": "all",
+    "glm4v": f"{BOTH},gate_up_proj,qkv,attn.proj,merger.proj",
+    "llava": f"{BOTH},{TWO}",
+    "mistral3": f"{BOTH},{TWO},merging_layer",
+    "internvl": f"{BOTH},projection_layer,fc1,fc2,{TWO}",
+    "llava_next": f"{BOTH},out_proj,fc1,fc2,{TWO}",
+    "mllama": f"{BOTH},fc1,fc2,{PROJECTOR}",
+    "llama4": "all",
+    "paligemma": f"{BOTH},out_proj,fc1,fc2,{PROJECTOR}.linear",
+}
+TEMPLATES = {"qwen": "qwen2_vl", "qwen3vl": "qwen3_vl_nothink", "pixtral": "pixtral"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def trained(family: str, **settings: Any) -> set[str]:
+    """The parameters that LLaMA-Factory trains of a family with a recipe's settings."""
+    from llamafactory.hparams import FinetuningArguments, ModelArguments
+    from llamafactory.model.adapter import init_adapter
+
+    model = tiny(family)
+    settings = {"lora_target": "all", "freeze_vision_tower": False} | settings
+    recipe = FinetuningArguments(stage="sft", finetuning_type="lora", **settings)
+    model = init_adapter(model.config, model, ModelArguments(model_name_or_path="."), recipe, True)
+    names = (name for name, weight in model.named_parameters() if weight.requires_grad)
+    return {name.removeprefix("base_model.model.") for name in names}
+
+
+@pytest.mark.parametrize(("family", "word"), FULL_COPY.items())
+def test_one_line_trains_all_between_vision_and_language(family: str, word: str) -> None:
+    parts = [name for name, _ in tiny(family).named_parameters() if f"{word}." in name]
+    between = {name for name in parts if "deepstack" not in name}  # those have LoRA already
+    without, with_it = trained(family), trained(family, additional_target=word)
+    assert not any(f".{word}." in f".{name}" for name in without)
+    copies = {name.replace(f"{word}.", f"{word}.modules_to_save.default.") for name in between}
+    assert between
+    assert with_it == without | copies
+
+
+@pytest.mark.parametrize(("family", "targets"), LORA_THERE_TOO.items())
+def test_lora_between_vision_and_language_as_well(family: str, targets: str) -> None:
+    word = FULL_COPY[family]
+    linear = {
+        name
+        for name, module in tiny(family).named_modules()
+        if f".{word}." in f".{name}." and isinstance(module, torch.nn.Linear)
+    }
+    adapters = {f"{name}.lora_{side}.default.weight" for name in linear for side in "AB"}
+    both = trained(family, lora_target=targets, freeze_multi_modal_projector=False)
+    assert adapters
+    assert both == trained(family) | adapters
+
+
+def test_lfm2_vl_needs_no_line() -> None:
+    names = trained("lfm2_vl")
+    assert {name.split(".lora")[0] for name in names if PROJECTOR in name} == {
+        f"model.{PROJECTOR}.linear_1",
+        f"model.{PROJECTOR}.linear_2",
+    }
+
+
+class Run:
+    """One family's runs of LLaMA-Factory, in this process."""
+
+    def __init__(self, family: str, model: Path, data: Path, out: Path) -> None:
+        self.model, self.data, self.out = model, data, out
+        self.template = TEMPLATES[family]
+        self.word = PROJECTOR if family == "pixtral" else MERGER
+        self.adapter, self.merged = out / "adapter", out / "merged"
+
+    def go(self, name: str, **extra: Any) -> float:
+        """Return the loss on the evaluation data, at the end."""
+        from llamafactory.train.tuner import run_exp
+
+        values = {
+            "model_name_or_path": str(self.model),
+            "template": self.template,
+            "stage": "sft",
+            "do_eval": True,
+            "finetuning_type": "lora",
+            "eval_dataset": "a",
+            "dataset_dir": str(self.data),
+            "output_dir": str(self.out / name),
+            "cutoff_len": 4096,
+            "image_max_pixels": 1_680_000,
+            "per_device_eval_batch_size": 2,
+            "use_cpu": True,
+            "report_to": "none",
+            "disable_tqdm": True,
+            "depthlm": SMALL,
+        }
+        run_exp(values | extra)
+        results: dict[str, float] = json.loads((self.out / name / "all_results.json").read_text())
+        return results["eval_loss"]
+
+    def weights(self, folder: Path) -> dict[str, torch.Tensor]:
+        """What lies between, of a folder with weights, by the names inside it."""
+        from safetensors.torch import load_file
+
+        [path] = folder.glob("*model.safetensors")
+        named = {f".{name}": weight for name, weight in load_file(path).items()}
+        return {
+            name.split(f".{self.word}.")[1]: weight
+            for name, weight in named.items()
+            if f".{self.word}." in name
+        }
+
+
+@pytest.fixture(scope="module", params=TEMPLATES)
+def run(request: pytest.FixtureRequest, models, data: Path, tmp_path_factory) -> Run:
+    out = tmp_path_factory.mktemp(request.param)
+    return Run(request.param, models[request.param], data, out)
+
+
+@pytest.fixture(scope="module")
+def loss(run: Run) -> float:
+    """The loss when training is over."""
+    return run.go(
+        "adapter",
+        do_train=True,
+        dataset="ibims1",
+        lora_target="all",
+        freeze_vision_tower=False,
+        additional_target=run.word,
+        max_steps=3,
+        learning_rate=1e-2,
+        logging_steps=1,
+    )
+
+
+def test_it_is_saved_with_the_adapter_and_loaded_for_evaluation(run: Run, loss: float) -> None:
+    base, learned = run.weights(run.model), run.weights(run.adapter)
+    assert base.keys() == learned.keys()
+    assert not any(torch.equal(base[name], learned[name]) for name in base)
+    again = run.go("again", adapter_name_or_path=str(run.adapter))
+    assert again == pytest.approx(loss, rel=1e-4)
+    assert run.go("base") != pytest.approx(loss, rel=1e-2)
+
+
+def test_it_is_merged_and_answers_alike(run: Run, loss: float) -> None:
+    from llamafactory.train.tuner import export_model
+
+    export_model(
+        {
+            "model_name_or_path": str(run.model),
+            "adapter_name_or_path": str(run.adapter),
+            "template": run.template,
+            "finetuning_type": "lora",
+            "export_dir": str(run.merged),
+            "export_device": "cpu",
+            "infer_dtype": "float32",
+        }
+    )
+    merged, learned = run.weights(run.merged), run.weights(run.adapter)
+    assert merged.keys() == learned.keys()
+    assert all(torch.equal(merged[name], learned[name]) for name in merged)
+    on_its_own = run.go("own", model_name_or_path=str(run.merged), finetuning_type="full")
+    assert on_its_own == pytest.approx(loss, rel=1e-4)
+
+    record = json.loads((run.data / "a.jsonl").read_text().splitlines()[0])
+    camera = Camera.from_intrinsics(record["intrinsics"])
+    question = run.data / record["image"], camera, [(300.0, 200.0)]
+    adapted = Predictor.load(run.model, adapter=run.adapter, template=run.template)
+    alone = Predictor.load(run.merged, template=run.template)
+    assert [a.text for a in adapted.ask(*question)] == [a.text for a in alone.ask(*question)]
