@@ -25,7 +25,7 @@ class Task:
 
     model: str  # a folder; its depthlm_config.json says how pictures are shown
     records: str
-    depth_kind: str = "z"  # of records that do not say
+    depth_kind: str | None = None  # of records that do not say
     size_multiple: int = 28  # patch x merge of the model, pixels: 28 Qwen2.5-VL, 32 Qwen3-VL
 
 

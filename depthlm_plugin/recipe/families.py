@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Family:
         fixed_tokens: Image tokens of that one view in the text.
         overview: Whether the tower sees one tile more, the whole view in small.
         row_tokens: Whether every row of patches ends with a token of its own (Pixtral).
+        all_logits: Whether its loss wants the logits of every token; else those of the answers do.
         eval_pixels: Largest view of evaluation, pixels.
         notes: Lines for the head of its recipes.
         eval_notes: Lines for the head of its evaluation.
@@ -48,6 +50,7 @@ class Family:
     fixed_tokens: int = 0
     overview: bool = False
     row_tokens: bool = False
+    all_logits: bool = False
     eval_pixels: int = 3_000_000
     notes: tuple[str, ...] = ()
     eval_notes: tuple[str, ...] = ()
@@ -82,7 +85,7 @@ class Family:
 
 
 def _square(name: str, title: str, template: str, types: tuple[str, ...], patch_px: int,
-            size_wh: tuple[int, int], tokens: int, overview: bool = False) -> Family:  # fmt: skip
+            size_wh: tuple[int, int], tokens: int, **more: Any) -> Family:  # fmt: skip
     """Return a family whose views have one size, with the focal length that suits it.
 
     The paper's widest crop is 1.4 and its mean 1.2 focal lengths wide: so is this view, to 10 px.
@@ -95,12 +98,13 @@ def _square(name: str, title: str, template: str, types: tuple[str, ...], patch_
         focal_px=focal_px,
         crop_height=(size_wh[1], size_wh[1]), crop_width=(size_wh[0], size_wh[0]),
         why=(why, "", ""),
-        fixed_wh=size_wh, fixed_tokens=tokens, overview=overview,
+        fixed_wh=size_wh, fixed_tokens=tokens,
         eval_pixels=size_wh[0] * size_wh[1],
         eval_notes=(
             f"Pictures are cut or padded with black to {size_wh[0]} x {size_wh[1]} px, towards the"
             " point that is asked for.",
         ),
+        **more,
     )  # fmt: skip
 
 
@@ -153,14 +157,17 @@ LFM2_VL = Family(
 INTERNVL = _square(
     "internvl", "InternVL 3 and 3.5", "intern_vl", ("internvl",), 14, (448, 448), 256
 )
-GEMMA3 = _square("gemma3", "Gemma 3", "gemma3", ("gemma3",), 14, (896, 896), 256)
+GEMMA3 = _square("gemma3", "Gemma 3", "gemma3", ("gemma3",), 14, (896, 896), 256, all_logits=True)
 GEMMA4 = _square("gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280)
 LLAVA_NEXT = _square(
     "llava_next", "LLaVA-NeXT (Mistral)", "llava_next_mistral", ("llava_next",), 14,
     (672, 672), 2928, overview=True,
 )  # fmt: skip
 LLAMA3_2 = _square("llama3_2", "Llama 3.2 Vision", "mllama", ("mllama",), 14, (1120, 1120), 1)
-_LLAMA4 = _square("llama4", "Llama 4", "llama4", ("llama4",), 14, (1008, 1008), 1460, overview=True)
+_LLAMA4 = _square(
+    "llama4", "Llama 4", "llama4", ("llama4",), 14, (1008, 1008), 1452,
+    overview=True, all_logits=True,
+)  # fmt: skip
 LLAMA4 = replace(
     _LLAMA4,
     eval_notes=(

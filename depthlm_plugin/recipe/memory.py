@@ -17,8 +17,9 @@ layers), and while one layer is computed again, 16 x width + 8 x feed-forward wi
 it, that for every layer. The same for the vision tower and its patches, where it is trained.
 Attention counts nothing that grows with tokens^2: SDPA and FlashAttention never write it out.
 
-Logits: 12 bytes x tokens x vocabulary (16 bits, their copy in 32 bits, and the gradients of both),
-of all tokens.
+Logits: 12 bytes x positions x vocabulary (16 bits, their copy in 32 bits, and the gradients of
+both), for every row at all positions that any row of the batch answers at; in families whose loss
+wants the logits of every token (`Family.all_logits`), at all.
 
 The rest, CUDA's context and what its allocator cannot use, is taken for 1.5 GB; 1 GB is 10^9 bytes.
 Nothing here was measured on a GPU.
@@ -44,11 +45,18 @@ class Load:
         samples: In the batch.
         tokens: Of a sample, image and text.
         patches: Of a sample, in the vision tower.
+        answers: Tokens of a sample whose logits are wanted.
     """
 
     samples: int
     tokens: int
     patches: int
+    answers: int
+
+    @property
+    def logits(self) -> int:
+        """Positions x rows with logits: rows do not answer at the same positions."""
+        return self.samples * min(self.tokens, self.samples * self.answers)
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def estimate(
         sizes.vision_inner,
         checkpointing,
     )
-    logits = _LOGIT * tokens * sizes.vocabulary
+    logits = _LOGIT * load.logits * sizes.vocabulary
     return Memory(*(part / 1e9 for part in (weights, training, activations, logits)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .families import Family
 from .memory import Load, Memory, estimate
@@ -12,7 +12,8 @@ from .sizes import Sizes
 EFFECTIVE_BATCH = 32  # samples a step, whatever the hardware: rates and steps mean the same
 TEXT_TOKENS = 100  # of the words around a question, and of each question with its answer
 CARDS = ((1, 24), (1, 48), (1, 80), (2, 80), (4, 80), (8, 80))  # GPUs, GB of each; first that fits
-_USABLE = 0.92  # of a card: an estimate needs room
+_ANSWER_TOKENS = 50  # of an answer; the official one takes about 40
+_USABLE = 0.85  # of a card: an estimate that nobody measured needs room
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Plan:
 def load_of(family: Family, size_wh: tuple[int, int], images: int, questions: int) -> Load:
     """Return what one sample of views of this size holds."""
     tokens = images * family.image_tokens(size_wh) + TEXT_TOKENS * (1 + questions)
-    return Load(1, tokens, images * family.patches(size_wh))
+    answers = tokens if family.all_logits else _ANSWER_TOKENS * questions
+    return Load(1, tokens, images * family.patches(size_wh), answers)
 
 
 def plan(sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int) -> Plan:
@@ -59,7 +61,7 @@ def plan(sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int) -> Plan
     found = None
     for zero in (2, 3) if gpus > 1 else (0,):
         for batch in (8, 4, 2, 1):
-            step = Load(batch, load.tokens, load.patches)
+            step = replace(load, samples=batch)
             memory = estimate(sizes, method, step, gpus=gpus, zero=zero)
             found = Plan(gpus, card_gb, zero, batch, memory)
             if found.fits and batch * gpus <= EFFECTIVE_BATCH:
