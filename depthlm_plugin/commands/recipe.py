@@ -1,20 +1,23 @@
-"""`depthlm recipe` lists the shipped recipes, or prints one, for those who installed a wheel."""
+"""`depthlm recipe` lists the shipped recipes, shows one, or writes one for a base and a card."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from ..errors import ConfigError, did_you_mean
 from ..recipe.variants import VARIANTS
+
+METHODS = ("lora", "qlora", "full")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `depthlm recipe`."""
     parser.description = (
-        "`depthlm recipe show NAME > my.yaml` makes a recipe of your own: edit its paths, and start"
-        " it with `llamafactory-cli train my.yaml`."
+        "`depthlm recipe new BASE --method lora --data NAME --gpu 24GB --out my.yaml` writes a"
+        " recipe of your own: start it with `llamafactory-cli train my.yaml`."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="a table of all: base, method, card, memory")
@@ -26,10 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--with", choices=VARIANTS, dest="variant", help="with the section for several GPUs"
     )
     show.set_defaults(act=_show)
+    new = actions.add_parser("new", help="write one that fits a card")
+    new.add_argument("base", help="of the table, on the hub (downloaded before), or a folder")
+    new.add_argument("--method", choices=METHODS, required=True)
+    new.add_argument(
+        "--data", nargs="+", required=True, metavar="NAME", help="in dataset_info.json"
+    )
+    new.add_argument("--gpu", required=True, help="such as 24GB, or 4x80GB")
+    new.add_argument("--out", help="the recipe's file (default: print it)")
+    new.set_defaults(act=_new)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the recipes, or print one."""
+    """List the recipes, print one, or write one."""
     args.act(args)
     return 0
 
@@ -70,3 +82,23 @@ def _show(args: argparse.Namespace) -> None:
         recipe = replace(recipe, variant=args.variant)
     text = recipe.text()
     sys.stdout.write(explained(text) if args.explain else text)
+
+
+def _new(args: argparse.Namespace) -> None:
+    from ..recipe.new import new_recipe
+    from ..recipe.writer import described
+
+    if args.out and Path(args.out).exists():
+        raise ConfigError(f"{args.out} is there already; remove it, or choose another --out")
+    recipe = new_recipe(args.base, args.method, args.data, args.gpu, args.out)
+    text = recipe.text()
+    if not args.out:
+        sys.stdout.write(text)
+        return
+    Path(args.out).write_text(text, encoding="utf-8")
+    found = recipe.plan
+    print(
+        f"{args.out}: {recipe.base.name}, batch {found.batch} x {found.accumulation} on each of"
+        f" {found.gpus} GPU(s) of {found.card_gb} GB; estimate {described(found.memory)}",
+        file=sys.stderr,
+    )

@@ -46,6 +46,7 @@ EXPLAINED = {
     "lr_scheduler_type": "how the learning rate falls: to 0, along half a cosine",
     "warmup_steps": "share of the steps (below 1), or steps, in which the learning rate rises",
     "max_grad_norm": "longer gradients are shortened to this",
+    "disable_gradient_checkpointing": "keep activations instead of computing layers again",
     "bf16": "compute in bfloat16; GPUs before Ampere cannot",
     "deepspeed": "DeepSpeed's own configuration",
     "fsdp": "PyTorch's sharding: weights, gradients and optimizer, layer by layer",

@@ -26,6 +26,7 @@ class Plan:
         zero: DeepSpeed's ZeRO stage, 0 for none.
         batch: Samples a step on each GPU.
         memory: The estimate for each GPU.
+        checkpointing: Whether layers are computed again instead of kept.
     """
 
     gpus: int
@@ -33,6 +34,7 @@ class Plan:
     zero: int
     batch: int
     memory: Memory
+    checkpointing: bool = True
 
     @property
     def accumulation(self) -> int:
@@ -52,7 +54,9 @@ def load_of(family: Family, size_wh: tuple[int, int], images: int, questions: in
     return Load(1, tokens, images * family.patches(size_wh), answers)
 
 
-def plan(sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int) -> Plan:
+def plan(
+    sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int, *, checkpointing: bool = True
+) -> Plan:
     """Return the plan with the largest batch that fits, or with one sample where none does.
 
     Several GPUs share what one has no room for: ZeRO-2 where that is enough, since answers can be
@@ -62,8 +66,10 @@ def plan(sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int) -> Plan
     for zero in (2, 3) if gpus > 1 else (0,):
         for batch in (8, 4, 2, 1):
             step = replace(load, samples=batch)
-            memory = estimate(sizes, method, step, gpus=gpus, zero=zero)
-            found = Plan(gpus, card_gb, zero, batch, memory)
+            memory = estimate(
+                sizes, method, step, gpus=gpus, zero=zero, checkpointing=checkpointing
+            )
+            found = Plan(gpus, card_gb, zero, batch, memory, checkpointing)
             if found.fits and batch * gpus <= EFFECTIVE_BATCH:
                 return found
     assert found is not None

@@ -15,7 +15,7 @@ class Subject:
 
     Attributes:
         title: First lines of the recipe, for LoRA; empty for the usual ones of each method.
-        data: Lines on where data come from.
+        data: Lines on where data come from; {dataset} are the names.
         often: What is often given on the command line.
         run: Arguments of the first command.
         block: Lines of the block after the crop.
@@ -31,7 +31,7 @@ class Subject:
     """
 
     title: tuple[str, ...] = ()
-    data: tuple[str, ...] = (_RECORDS.format(dataset=_TRAINING_DATA),)
+    data: tuple[str, ...] = (_RECORDS,)
     often: str = "model_name_or_path=DIR  dataset=a,b  dataset_dir=DIR  depthlm.focal_px={focal_px}"
     run: str = ""
     block: tuple[str, ...] = ("  prompt: official",)
@@ -58,7 +58,7 @@ MULTITASK = Subject(
         "and for pairs of pictures how far and where the camera moved and where a point is again.",
     ),
     data=(
-        _RECORDS.format(dataset=_TRAINING_DATA) + " Tasks about two",
+        _RECORDS + " Tasks about two",
         'pictures are asked where records have "pose" and "scene" (depthlm curate writes them).',
     ),
     often="model_name_or_path=DIR  dataset=a,b  dataset_dir=DIR  depthlm.tasks.speed=2",

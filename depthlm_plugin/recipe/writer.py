@@ -41,9 +41,11 @@ class Recipe:
         method: One of `METHODS`.
         subject: What is taught.
         family: How the base sees, if not as its family does.
-        card: GPUs and memory of each in GB, if not the smallest that it fits.
         variant: One of `VARIANTS`, if not what the plan needs.
+        chosen: How it uses which hardware, if not the smallest card that it fits.
         dataset: Names of the training data, if not the subject's.
+        file: Where it is, if not in the repository.
+        origin: Lines on where it comes from.
     """
 
     name: str
@@ -51,9 +53,11 @@ class Recipe:
     method: str
     subject: Subject = DEPTH
     family: Family | None = None
-    card: tuple[int, int] | None = None
     variant: str = ""
+    chosen: Plan | None = None
     dataset: str = ""
+    file: str = ""
+    origin: tuple[str, ...] = ()
 
     @cached_property
     def view(self) -> Family:
@@ -68,14 +72,14 @@ class Recipe:
     @cached_property
     def plan(self) -> Plan:
         """Its hardware, and how it uses it; of a recipe that trains."""
-        if self.card:
-            return plan(self.base.sizes, self.method, self.load, *self.card)
+        if self.chosen:
+            return self.chosen
         return smallest(self.base.sizes, self.method, self.load)
 
     @property
     def path(self) -> str:
-        """Of its file in the repository."""
-        return f"recipes/{self.name}.yaml"
+        """Of its file, as commands name it."""
+        return self.file or f"recipes/{self.name}.yaml"
 
     def text(self) -> str:
         """Return the YAML."""
@@ -90,11 +94,13 @@ def _training(recipe: Recipe) -> str:
     command = VARIANTS[variant].command if variant else "llamafactory-cli train {path}"
     head = [
         ("Hardware:", _hardware(recipe)),
-        ("Data:", list(subject.data)),
+        ("Data:", _data(recipe)),
         ("Run:", [command.format(path=recipe.path) + subject.run]),
         ("Often:", [subject.often.format(focal_px=round(view.focal_px * 0.075) * 10)]),
         ("Then:", _then(recipe)),
     ]
+    if recipe.origin:
+        head.insert(0, ("Written:", list(recipe.origin)))
     large = sizes.parameters > 20e9
     rates = {"full": ("1.0e-5", "5.0e-6")}.get(recipe.method, ("1.0e-4", "5.0e-5"))
     return _environment().get_template("train.j2").render(
@@ -163,6 +169,11 @@ def _evaluation(recipe: Recipe) -> str:
     )  # fmt: skip
 
 
+def _data(recipe: Recipe) -> list[str]:
+    names = recipe.dataset.replace(",", ", ")
+    return [line.format(dataset=names or recipe.subject.dataset) for line in recipe.subject.data]
+
+
 def _title(recipe: Recipe) -> tuple[str, ...]:
     if recipe.subject.title:
         return recipe.subject.title
@@ -186,7 +197,7 @@ def _hardware(recipe: Recipe) -> list[str]:
         f"{each}, largest views: {described(found.memory)}."
     )
     lines = textwrap.wrap(text, _WIDTH)
-    if not recipe.card:
+    if not recipe.chosen:
         lines += _on_larger(recipe)
     return [*lines, *family.notes]
 
@@ -220,7 +231,9 @@ def described(memory: Memory) -> str:
 def _then(recipe: Recipe) -> list[str]:
     """Return the command that evaluates what was trained, in lines."""
     first = next(base for base in BASES if base.family == recipe.base.family)
-    words = [f"llamafactory-cli train recipes/depthlm_{first.family.name}_eval.yaml"]
+    evaluation = f"depthlm_{first.family.name}_eval"
+    path = "eval.yaml" if recipe.file else f"recipes/{evaluation}.yaml"
+    words = [f"llamafactory-cli train {path}"]
     if recipe.method == "full":
         words += [
             "finetuning_type=full",
@@ -232,7 +245,8 @@ def _then(recipe: Recipe) -> list[str]:
             words.append(f"model_name_or_path={recipe.base.path}")
         if recipe.name != f"depthlm_{first.stem}_lora":
             words.append(f"adapter_name_or_path=saves/{recipe.name}")
-    lines = [words[0]]
+    fetched = [f"depthlm recipe show {evaluation} > {path}"] if recipe.file else []
+    lines = [*fetched, words[0]]
     for word in words[1:]:
         if len(lines[-1]) + len(word) < _WIDTH:
             lines[-1] += f" {word}"
