@@ -39,7 +39,7 @@ BASES = (
         families.QWEN2_5_VL,
         Sizes(
             language=2_774_773_760, tables=311_164_928, vision=668_684_288,
-            language_sides=1_870_848, vision_sides=696_960,
+            merger=36_708_608, language_sides=1_870_848, vision_sides=696_960,
             layers=36, hidden=2_048, inner=11_008, vocabulary=151_936,
             vision_layers=32, vision_hidden=1_280, vision_inner=3_420,
         ),
@@ -49,7 +49,7 @@ BASES = (
         families.QWEN2_5_VL,
         Sizes(
             language=6_525_621_760, tables=1_089_994_752, vision=676_550_144,
-            language_sides=2_523_136, vision_sides=696_960,
+            merger=44_574_464, language_sides=2_523_136, vision_sides=696_960,
             layers=28, hidden=3_584, inner=18_944, vocabulary=152_064,
             vision_layers=32, vision_hidden=1_280, vision_inner=3_420,
         ),
@@ -59,7 +59,7 @@ BASES = (
         families.QWEN2_5_VL,
         Sizes(
             language=70_214_787_072, tables=2_491_416_576, vision=704_573_696,
-            language_sides=13_158_400, vision_sides=700_416,
+            merger=68_172_032, language_sides=13_158_400, vision_sides=700_416,
             layers=80, hidden=8_192, inner=29_568, vocabulary=152_064,
             vision_layers=32, vision_hidden=1_280, vision_inner=3_456,
         ),
@@ -69,7 +69,7 @@ BASES = (
         families.QWEN3_VL,
         Sizes(
             language=1_409_410_048, tables=311_164_928, vision=406_957_056,
-            language_sides=1_089_536, vision_sides=393_216,
+            merger=25_174_016, language_sides=1_089_536, vision_sides=436_224,
             layers=28, hidden=2_048, inner=6_144, vocabulary=151_936,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -79,7 +79,7 @@ BASES = (
         families.QWEN3_VL,
         Sizes(
             language=3_633_511_936, tables=388_956_160, vision=415_347_712,
-            language_sides=2_064_384, vision_sides=393_216,
+            merger=27_271_680, language_sides=2_064_384, vision_sides=437_760,
             layers=36, hidden=2_560, inner=9_728, vocabulary=151_936,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -89,9 +89,9 @@ BASES = (
         families.QWEN3_VL,
         Sizes(
             language=6_946_075_648, tables=1_244_659_712, vision=576_388_336,
-            language_sides=2_727_936, vision_sides=481_248,
+            merger=40_119_040, language_sides=2_727_936, vision_sides=535_008,
             layers=36, hidden=4_096, inner=12_288, vocabulary=151_936,
-            vision_layers=27, vision_hidden=1_152, vision_inner=4_304,
+            vision_layers=27, vision_hidden=1_152, vision_inner=4_608,
         ),
     ),
     Base(
@@ -99,9 +99,9 @@ BASES = (
         families.QWEN3_VL,
         Sizes(
             language=29_909_792_768, tables=622_329_856, vision=538_631_408,
-            language_sides=835_584, vision_sides=481_248,
+            merger=30_679_808, language_sides=835_584, vision_sides=528_864,
             layers=48, hidden=2_048, inner=6_144, vocabulary=151_936,
-            vision_layers=27, vision_hidden=1_152, vision_inner=4_304, experts=True,
+            vision_layers=27, vision_hidden=1_152, vision_inner=4_608, experts=True,
         ),
     ),
     Base(
@@ -109,7 +109,7 @@ BASES = (
         families.QWEN3_5,
         Sizes(
             language=3_570_052_096, tables=635_699_200, vision=333_514_240,
-            language_sides=2_029_056, vision_sides=393_216,
+            merger=27_271_680, language_sides=2_029_056, vision_sides=393_216,
             layers=32, hidden=2_560, inner=9_216, vocabulary=248_320,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -119,7 +119,7 @@ BASES = (
         families.QWEN3_5,
         Sizes(
             language=6_919_565_824, tables=2_034_237_440, vision=456_010_480,
-            language_sides=2_704_896, vision_sides=481_248,
+            merger=40_119_040, language_sides=2_704_896, vision_sides=481_248,
             layers=32, hidden=4_096, inner=12_288, vocabulary=248_320,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_304,
         ),
@@ -129,7 +129,7 @@ BASES = (
         families.PIXTRAL,
         Sizes(
             language=10_905_605_120, tables=1_342_177_280, vision=434_957_312,
-            language_sides=3_563_520, vision_sides=565_248,
+            merger=31_467_520, language_sides=3_563_520, vision_sides=565_248,
             layers=40, hidden=5_120, inner=14_336, vocabulary=131_072,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -139,7 +139,7 @@ BASES = (
         families.MISTRAL_SMALL,
         Sizes(
             language=22_230_225_920, tables=1_342_177_280, vision=438_958_080,
-            language_sides=5_775_360, vision_sides=565_248,
+            merger=35_652_608, language_sides=5_775_360, vision_sides=565_248,
             layers=40, hidden=5_120, inner=32_768, vocabulary=131_072,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -149,7 +149,7 @@ BASES = (
         families.INTERNVL,
         Sizes(
             language=1_310_340_608, tables=465_942_528, vision=312_674_304,
-            language_sides=1_154_048, vision_sides=442_368,
+            merger=8_662_016, language_sides=1_154_048, vision_sides=442_368,
             layers=28, hidden=1_536, inner=8_960, vocabulary=151_674,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -159,7 +159,7 @@ BASES = (
         families.INTERNVL,
         Sizes(
             language=6_525_621_760, tables=1_087_199_232, vision=331_552_768,
-            language_sides=2_523_136, vision_sides=442_368,
+            merger=27_540_480, language_sides=2_523_136, vision_sides=442_368,
             layers=28, hidden=3_584, inner=18_944, vocabulary=151_674,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -169,7 +169,7 @@ BASES = (
         families.INTERNVL,
         Sizes(
             language=6_946_075_648, tables=1_244_659_712, vision=337_583_104,
-            language_sides=2_727_936, vision_sides=442_368,
+            merger=33_570_816, language_sides=2_727_936, vision_sides=442_368,
             layers=36, hidden=4_096, inner=12_288, vocabulary=151_936,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -179,7 +179,7 @@ BASES = (
         families.GEMMA3,
         Sizes(
             language=3_209_010_688, tables=671_252_480, vision=419_816_304,
-            language_sides=1_862_656, vision_sides=543_456,
+            merger=2_950_272, language_sides=1_862_656, vision_sides=543_456,
             layers=34, hidden=2_560, inner=10_240, vocabulary=262_208,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_304,
         ),
@@ -189,7 +189,7 @@ BASES = (
         families.GEMMA3,
         Sizes(
             language=10_759_155_456, tables=1_006_878_720, vision=421_290_864,
-            language_sides=4_091_904, vision_sides=543_456,
+            merger=4_424_832, language_sides=4_091_904, vision_sides=543_456,
             layers=48, hidden=3_840, inner=15_360, vocabulary=262_208,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_304,
         ),
@@ -199,7 +199,7 @@ BASES = (
         families.GEMMA4,
         Sizes(
             language=3_973_352_448, tables=3_489_660_928, vision=478_087_456,
-            language_sides=2_429_952, vision_sides=718_848,
+            merger=5_898_240, language_sides=2_429_952, vision_sides=718_848,
             layers=42, hidden=2_560, inner=10_240, vocabulary=262_144,
             vision_layers=16, vision_hidden=768, vision_inner=4_096,
         ),
@@ -209,7 +209,7 @@ BASES = (
         families.GLM_4V,
         Sizes(
             language=8_158_765_056, tables=1_241_513_984, vision=892_498_432,
-            language_sides=2_974_720, vision_sides=626_688,
+            merger=185_081_856, language_sides=2_974_720, vision_sides=626_688,
             layers=40, hidden=4_096, inner=13_696, vocabulary=151_552,
             vision_layers=24, vision_hidden=1_536, vision_inner=4_096,
         ),
@@ -219,7 +219,7 @@ BASES = (
         families.LFM2_VL,
         Sizes(
             language=1_036_122_880, tables=134_217_728, vision=429_702_896,
-            language_sides=694_272, vision_sides=545_376,
+            merger=17_053_184, language_sides=694_272, vision_sides=545_376,
             layers=16, hidden=2_048, inner=8_192, vocabulary=65_536,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_304,
         ),
@@ -229,7 +229,7 @@ BASES = (
         families.LLAVA_NEXT,
         Sizes(
             language=6_979_588_096, tables=262_668_288, vision=324_491_264,
-            language_sides=2_621_440, vision_sides=442_368,
+            merger=20_979_712, language_sides=2_621_440, vision_sides=442_368,
             layers=32, hidden=4_096, inner=14_336, vocabulary=32_064,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
@@ -239,7 +239,7 @@ BASES = (
         families.LLAMA3_2,
         Sizes(
             language=8_724_486_160, tables=1_050_705_920, vision=895_028_755,
-            language_sides=3_276_800, vision_sides=921_600,
+            merger=31_461_376, language_sides=3_276_800, vision_sides=921_600,
             layers=40, hidden=4_096, inner=14_336, vocabulary=128_256,
             vision_layers=32, vision_hidden=1_280, vision_inner=5_120,
         ),
@@ -249,7 +249,7 @@ BASES = (
         families.LLAMA4,
         Sizes(
             language=105_700_889_600, tables=2_068_971_520, vision=872_563_200,
-            language_sides=3_736_320, vision_sides=863_692,
+            merger=20_971_520, language_sides=3_736_320, vision_sides=881_612,
             layers=48, hidden=5_120, inner=8_192, vocabulary=202_048,
             vision_layers=34, vision_hidden=1_408, vision_inner=5_632, experts=True,
         ),

@@ -31,6 +31,9 @@ class Family:
         overview: Whether the tower sees one tile more, the whole view in small.
         row_tokens: Whether every row of patches ends with a token of its own (Pixtral).
         all_logits: Whether its loss wants the logits of every token; else those of the answers do.
+        merger: What lies between tower and language model, by its name there, to be trained whole
+            beside adapters: `lora_target: all` leaves it frozen. Empty where it does not, or where
+            that was not tried.
         eval_pixels: Largest view of evaluation, pixels.
         notes: Lines for the head of its recipes.
         eval_notes: Lines for the head of its evaluation.
@@ -51,6 +54,7 @@ class Family:
     overview: bool = False
     row_tokens: bool = False
     all_logits: bool = False
+    merger: str = "multi_modal_projector"
     eval_pixels: int = 3_000_000
     notes: tuple[str, ...] = ()
     eval_notes: tuple[str, ...] = ()
@@ -108,10 +112,16 @@ def _square(name: str, title: str, template: str, types: tuple[str, ...], patch_
     )  # fmt: skip
 
 
-QWEN2_5_VL = Family("qwen", "Qwen2.5-VL", "qwen2_vl", ("qwen2_5_vl", "qwen2_vl"), 14, 28)
-QWEN3_VL = Family("qwen3vl", "Qwen3-VL", "qwen3_vl_nothink", ("qwen3_vl", "qwen3_vl_moe"), 16, 32)
+QWEN2_5_VL = Family(
+    "qwen", "Qwen2.5-VL", "qwen2_vl", ("qwen2_5_vl", "qwen2_vl"), 14, 28, merger="merger"
+)
+QWEN3_VL = Family(
+    "qwen3vl", "Qwen3-VL", "qwen3_vl_nothink", ("qwen3_vl", "qwen3_vl_moe"), 16, 32,
+    merger="merger",
+)  # fmt: skip
 QWEN3_5 = Family(
     "qwen3_5", "Qwen3.5", "qwen3_5_nothink", ("qwen3_5", "qwen3_5_moe"), 16, 32,
+    merger="merger",
     notes=(
         "pip install flash-linear-attention causal-conv1d; without, its linear attention runs in"
         " plain PyTorch.",
@@ -140,7 +150,7 @@ MISTRAL_SMALL = Family(
     row_tokens=True,
     eval_notes=("A picture with a side over 1540 px at f = 1000 is refused.",),
 )  # fmt: skip
-GLM_4V = Family("glm4_1v", "GLM-4.1V", "glm4v", ("glm4v",), 14, 28)
+GLM_4V = Family("glm4_1v", "GLM-4.1V", "glm4v", ("glm4v",), 14, 28, merger="merger")
 LFM2_VL = Family(
     "lfm2vl", "LFM2-VL", "lfm2_vl", ("lfm2_vl",), 16, 32,
     focal_px=400,
@@ -151,6 +161,7 @@ LFM2_VL = Family(
         "the paper's crop, scaled with the focal length ...",
         "... and cut to 262144 pixels",
     ),
+    merger="",
     eval_pixels=262_144,
     eval_notes=("A picture of more than 262144 pixels at f = 400 is refused.",),
 )  # fmt: skip
@@ -158,7 +169,9 @@ INTERNVL = _square(
     "internvl", "InternVL 3 and 3.5", "intern_vl", ("internvl",), 14, (448, 448), 256
 )
 GEMMA3 = _square("gemma3", "Gemma 3", "gemma3", ("gemma3",), 14, (896, 896), 256, all_logits=True)
-GEMMA4 = _square("gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280)
+GEMMA4 = _square(
+    "gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280, merger=""
+)
 LLAVA_NEXT = _square(
     "llava_next", "LLaVA-NeXT (Mistral)", "llava_next_mistral", ("llava_next",), 14,
     (672, 672), 2928, overview=True,

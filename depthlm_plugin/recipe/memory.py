@@ -10,7 +10,8 @@ Bytes on each GPU, P parameters of which T are trained, n GPUs:
 | the same with ZeRO-3 | 2 P / n + 16 T / n | | 16 P / n |
 
 The 2 P more of full training are the copies that autocast makes in 16 bits. LoRA of rank r trains
-r (inputs + outputs) of every linear layer that it adapts.
+r (inputs + outputs) of every linear layer that it adapts, and a copy of the merger between vision
+tower and language model.
 
 Activations, with gradient checkpointing, in 16 bits: what enters every layer (tokens x width x
 layers), and while one layer is computed again, 16 x width + 8 x feed-forward width a token; without
@@ -126,7 +127,7 @@ def _states(sizes: Sizes, method: str) -> tuple[float, float]:
     sides = sizes.language_sides + (sizes.vision_sides if method == "lora" else 0)
     trained = 16 * LORA_RANK * sides
     if method == "lora":
-        return 2 * everything, trained
+        return 2 * everything, trained + 16 * sizes.merger
     return 2 * sizes.tables + _FOUR_BIT * (everything - sizes.tables), trained
 
 

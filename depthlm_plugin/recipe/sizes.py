@@ -15,6 +15,7 @@ class Sizes:
         tables: Parameters of the embedding tables, and of the output table where it is another one;
             4-bit quantisation leaves them in 16 bits.
         vision: Parameters of everything else: vision tower, merger or projector, audio.
+        merger: Of these, parameters of what lies between vision tower and language model.
         language_sides: Inputs + outputs, summed over the language model's linear layers; LoRA of
             rank r there has r x this many parameters.
         vision_sides: The same of the tower, without the merger.
@@ -32,6 +33,7 @@ class Sizes:
     language: int
     tables: int
     vision: int
+    merger: int
     language_sides: int
     vision_sides: int
     layers: int
@@ -49,7 +51,7 @@ class Sizes:
         return self.language + self.tables + self.vision
 
 
-_MERGERS = ("merger", "projector", "vision_adapter", "embed_vision", "embed_audio")
+_MERGERS = ("merger", "multi_modal_projector", "embed_vision", "embed_audio")
 
 
 def sizes_of(config: Any) -> Sizes:
@@ -63,7 +65,7 @@ def sizes_of(config: Any) -> Sizes:
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
     text, vision = config.get_text_config(), config.vision_config
-    counts = {"language": 0, "tables": 0, "vision": 0}
+    counts = {"language": 0, "tables": 0, "vision": 0, "merger": 0}
     sides = {"language": 0, "vision": 0}
     widest = {"language": 0, "vision": 0}
     tables = {
@@ -75,9 +77,9 @@ def sizes_of(config: Any) -> Sizes:
     tables.add(id(head.weight))
     for name, weight in model.named_parameters():
         counts["tables" if id(weight) in tables else _part(name)] += weight.numel()
+        counts["merger"] += weight.numel() * _merges(name)
     for name, module in model.named_modules():
-        merges = any(merger in name for merger in _MERGERS)
-        if isinstance(module, torch.nn.Linear) and module is not head and not merges:
+        if isinstance(module, torch.nn.Linear) and module is not head and not _merges(name):
             sides[_part(name)] += module.in_features + module.out_features
             widest[_part(name)] = max(widest[_part(name)], module.in_features)
     experts = any("experts." in name for name, _ in model.named_parameters())
@@ -100,3 +102,8 @@ def sizes_of(config: Any) -> Sizes:
 
 def _part(name: str) -> str:
     return "language" if "language_model" in name or name.startswith("lm_head") else "vision"
+
+
+def _merges(name: str) -> bool:
+    # Qwen3-VL's deepstack mergers count as the tower, as LLaMA-Factory has it.
+    return "deepstack" not in name and any(merger in name for merger in _MERGERS)

@@ -29,7 +29,6 @@ _DIVIDE = "Each GPU takes a batch: divide gradient_accumulation_steps by the num
 _TORCHRUN = "FORCE_TORCHRUN=1 llamafactory-cli train {path}"
 _DEEPSPEED = """\
 deepspeed:                     # auto: as the rest of the recipe says
-  train_batch_size: auto
   train_micro_batch_size_per_gpu: auto
   gradient_accumulation_steps: auto
   gradient_clipping: auto

@@ -13,7 +13,7 @@ from depthlm_plugin.recipe.sizes import Sizes
 
 SMALL = Sizes(
     language=6_000_000_000, tables=1_000_000_000, vision=1_000_000_000,
-    language_sides=1_000_000, vision_sides=500_000,
+    merger=50_000_000, language_sides=1_000_000, vision_sides=500_000,
     layers=10, hidden=1000, inner=4000, vocabulary=100_000,
     vision_layers=5, vision_hidden=500, vision_inner=2000,
 )  # fmt: skip
@@ -25,7 +25,7 @@ BASE = {base.stem: base.sizes for base in BASES}
 def test_the_formula_of_lora() -> None:
     found = estimate(SMALL, "lora", LOAD)
     assert found.weights_gb == pytest.approx(16)
-    assert found.training_gb == pytest.approx(64 * 1_500_000 * 16 / 1e9)
+    assert found.training_gb == pytest.approx(16 * (64 * 1_500_000 + 50_000_000) / 1e9)
     language = 2 * 2000 * (1000 * 10 + 16 * 1000 + 8 * 4000)
     vision = 2 * 6000 * (500 * 5 + 16 * 500 + 8 * 2000)
     assert found.activations_gb == pytest.approx((language + vision) / 1e9)

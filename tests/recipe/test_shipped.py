@@ -49,6 +49,14 @@ def test_a_recipe_fits_its_card_with_the_same_effective_batch(recipe: Recipe) ->
     assert ("deepspeed" in content) == (found.gpus > 1)
 
 
+@pytest.mark.parametrize("recipe", TRAINING.values(), ids=TRAINING)
+def test_adapters_come_with_what_joins_tower_and_language_model(recipe: Recipe) -> None:
+    """Where weights have 16 bits, and `lora_target: all` does not adapt it already."""
+    content = yaml.safe_load(recipe.text())
+    trained = recipe.method == "lora" and recipe.view.merger
+    assert content.get("additional_target") == (recipe.view.merger if trained else None)
+
+
 def test_full_training_keeps_few_checkpoints_and_waits_for_them() -> None:
     content = yaml.safe_load(SHIPPED["depthlm_qwen_full"].text())
     assert content["deepspeed"]["zero_optimization"]["stage"] == 2
