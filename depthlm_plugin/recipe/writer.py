@@ -90,7 +90,7 @@ def _training(recipe: Recipe) -> str:
     base, view, subject, found = recipe.base, recipe.view, recipe.subject, recipe.plan
     sizes = base.sizes
     tokens = recipe.load.tokens
-    variant = recipe.variant or (f"zero{found.zero}" if found.zero else "")
+    variant = recipe.variant or _planned_variant(found)
     command = VARIANTS[variant].command if variant else "llamafactory-cli train {path}"
     head = [
         ("Hardware:", _hardware(recipe)),
@@ -127,9 +127,14 @@ def _training(recipe: Recipe) -> str:
             else "not published for LoRA; LLaMA-Factory's usual value"
             + (", halved for a large model" if large else "")
         ),
-        variant=VARIANTS[variant].text(planned=not recipe.variant) if variant else "",
+        variant=VARIANTS[variant].text(planned=found.gpus > 1) if variant else "",
+        with_zero=variant.startswith("zero"),
         checkpoint_gb=(14 if found.zero else 12) * sizes.parameters / 1e9,
     )  # fmt: skip
+
+
+def _planned_variant(found: Plan) -> str:
+    return f"zero{found.zero}" if found.zero else ""
 
 
 def _evaluation(recipe: Recipe) -> str:
@@ -190,7 +195,7 @@ def _hardware(recipe: Recipe) -> list[str]:
     """Return where it runs, the estimate, and what fits on the next card."""
     found, family = recipe.plan, recipe.view
     several = f"{found.gpus} GPUs" if found.gpus > 1 else "one GPU"
-    with_zero = f" with ZeRO-{found.zero}" if found.zero else ""
+    with_zero = "" if recipe.variant or not found.zero else f" with ZeRO-{found.zero}"
     each = " each" if found.gpus > 1 else ""
     text = (
         f"{several} of {found.card_gb} GB{with_zero}, bf16. An estimate of the memory"

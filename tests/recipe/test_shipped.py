@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,11 +93,19 @@ def test_the_evaluation_that_a_recipe_names_takes_its_base_and_adapter(recipe: R
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_adds_its_section_and_its_command(variant: str) -> None:
     plain = SHIPPED["depthlm_qwen_lora"]
-    recipe = Recipe(plain.name, plain.base, plain.method, variant=variant)
+    recipe = replace(plain, variant=variant)
     added = yaml.safe_load(recipe.text()).keys() - yaml.safe_load(plain.text()).keys()
     assert added == yaml.safe_load(VARIANTS[variant].section).keys()
     assert VARIANTS[variant].command.format(path=recipe.path) in recipe.text()
     assert "divide gradient_accumulation_steps" in recipe.text()
+
+
+def test_another_variant_takes_the_place_of_the_planned_one() -> None:
+    """Its accumulation counts the GPUs already."""
+    text = replace(SHIPPED["depthlm_qwen_7b_full"], variant="fsdp2").text()
+    assert "fsdp" in yaml.safe_load(text)
+    assert "ZeRO" not in text
+    assert "divide gradient_accumulation_steps" not in text
 
 
 def keys(content: dict[str, Any]) -> set[str]:
