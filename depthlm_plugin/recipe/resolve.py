@@ -36,8 +36,6 @@ def base_of(wanted: str) -> Base:
 
 
 def _config(wanted: str) -> Any:
-    from transformers import AutoConfig
-
     known = [base.name for base in BASES]
     folder = Path(wanted)
     if folder.is_dir():
@@ -45,8 +43,10 @@ def _config(wanted: str) -> Any:
             raise ConfigError(f"{wanted}: there is no config.json; is it a model's folder?")
     elif not re.fullmatch(r"[\w.-]+/[\w.-]+", wanted):
         raise ConfigError(f"unknown base {wanted!r}{did_you_mean(wanted, known)}, or a folder")
+    from transformers import AutoConfig  # seconds
+
     try:
-        return AutoConfig.from_pretrained(wanted, local_files_only=True)
+        return AutoConfig.from_pretrained(wanted, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         if folder.is_dir():
             raise ConfigError(
