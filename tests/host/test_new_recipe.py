@@ -1,4 +1,4 @@
-"""From the folder of a base that no table knows to a first training step, in two commands."""
+"""Recipes that `depthlm recipe` makes train: of a base that no table knows, and on two devices."""
 
 from __future__ import annotations
 
@@ -21,15 +21,28 @@ def new(folder: Path, out: Path) -> int:
     return main([*words, "--gpu", "24GB", "--out", str(out)])
 
 
-def test_two_commands_train_a_base_that_is_not_in_the_table(
-    models, cli: Cli, tmp_path: Path, capsys
-) -> None:
-    recipe, data = tmp_path / "my.yaml", tmp_path / "data"
-    data.mkdir()
-    records = write_scenes(data, scenes=2, points=4, seed=0, name="scenes")
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """A dataset_dir with the dataset `scenes`."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    records = write_scenes(folder, scenes=4, points=4, seed=0, name="scenes")
     info = {"scenes": {"file_name": records.name, "formatting": "depthlm"}}
-    (data / "dataset_info.json").write_text(json.dumps(info))
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return folder
 
+
+def one_step(recipe: Path, scenes: Path, out: Path, *more: str) -> list[str]:
+    small = [f"depthlm.focal_px={FOCAL_PX}", "depthlm.crop_height=null", "depthlm.crop_width=null"]
+    few = ["max_steps=1", "logging_steps=1", "per_device_train_batch_size=1"]
+    return ["train", str(recipe), f"dataset_dir={scenes}", f"output_dir={out}", *few, *small, *CPU,
+            *more]  # fmt: skip
+
+
+def test_two_commands_train_a_base_that_is_not_in_the_table(
+    models, scenes: Path, cli: Cli, tmp_path: Path, capsys
+) -> None:
+    recipe = tmp_path / "my.yaml"
     assert new(models["qwen3vl"], recipe) == 0
     assert "qwen3vl, batch " in capsys.readouterr().err
     content = yaml.safe_load(recipe.read_text())
@@ -39,11 +52,31 @@ def test_two_commands_train_a_base_that_is_not_in_the_table(
     assert "is not in the table" in recipe.read_text()
 
     out = tmp_path / "out"
-    small = [f"depthlm.focal_px={FOCAL_PX}", "depthlm.crop_height=null", "depthlm.crop_width=null"]
-    few = ["max_steps=1", "logging_steps=1", "per_device_train_batch_size=1"]
-    cli("train", str(recipe), f"dataset_dir={data}", f"output_dir={out}", *few, *small, *CPU)
+    cli(*one_step(recipe, scenes, out))
     assert losses(out).keys() == {1}
     assert (out / "adapter_config.json").is_file()
+
+
+def test_two_processes_share_a_model_and_save_all_that_is_trained(
+    models, scenes: Path, cli: Cli, tmp_path: Path, capsys
+) -> None:
+    from safetensors.torch import load_file
+
+    assert main(["recipe", "show", "depthlm_qwen_lora", "--with", "fsdp2"]) == 0
+    recipe, out = tmp_path / "shared.yaml", tmp_path / "out"
+    recipe.write_text(capsys.readouterr().out)
+    more = [f"model_name_or_path={models['qwen']}", "dataset=scenes", "ddp_backend=gloo"]
+    cli(*one_step(recipe, scenes, out, *more), FORCE_TORCHRUN="1", NPROC_PER_NODE="2")
+    assert losses(out).keys() == {1}
+    base, saved = (
+        load_file(models["qwen"] / "model.safetensors"),
+        load_file(out / "adapter_model.safetensors"),
+    )
+    merger = {name: weight for name, weight in saved.items() if ".merger." in name}
+    shapes = {name.split("visual.")[1]: w.shape for name, w in base.items() if ".merger." in name}
+    assert {name.split("visual.")[1]: weight.shape for name, weight in merger.items()} == shapes
+    assert all(weight.numel() for weight in saved.values())
+    assert any("language_model.layers" in name for name in saved)
 
 
 def test_a_config_is_read_without_weights(models, tmp_path: Path) -> None:
