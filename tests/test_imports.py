@@ -30,7 +30,7 @@ LAYERS = [
     {"rewards", "pictures"},
     {"host"},
     {"predict"},
-    {"curate", "bench", "harness", "demo"},
+    {"curate", "bench", "harness", "demo", "recipe"},
     {"report"},
     {"commands"},
     {"cli", "autoload"},

@@ -32,7 +32,10 @@ def test_wheel_holds_recipes_templates_types_and_entry_points(wheel: Path) -> No
     for folder in ("recipes", "templates"):
         for path in (ROOT / folder).rglob("*.yaml"):
             assert f"depthlm_plugin/{path.relative_to(ROOT).as_posix()}" in names
-    for name in ("py.typed", "report/content.j2", "harness/shipped/depthlm_functions.py"):
+    for name in (
+        "py.typed", "report/content.j2", "recipe/train.j2", "recipes/grpo.py",
+        "harness/shipped/depthlm_functions.py",
+    ):  # fmt: skip
         assert f"depthlm_plugin/{name}" in names
     assert not [name for name in names if name.startswith("tests")]
     assert "[torch.backends]\ndepthlm = depthlm_plugin.autoload:activate" in points

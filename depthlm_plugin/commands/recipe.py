@@ -1,45 +1,104 @@
-"""`depthlm recipe` lists the shipped recipes, or prints one, for those who installed a wheel."""
+"""`depthlm recipe` lists the shipped recipes, shows one, or writes one for a base and a card."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
+from pathlib import Path
 
-from ..errors import DepthLMError, did_you_mean
-from ..resources import data_folder
+from ..errors import ConfigError, did_you_mean
+from ..recipe.variants import VARIANTS
+
+METHODS = ("lora", "qlora", "full")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `depthlm recipe`."""
     parser.description = (
-        "`depthlm recipe show NAME > my.yaml` makes a recipe of your own: edit its paths, and start"
-        " it with `llamafactory-cli train my.yaml`."
+        "`depthlm recipe new BASE --method lora --data NAME --gpu 24GB --out my.yaml` writes a"
+        " recipe of your own: start it with `llamafactory-cli train my.yaml`."
     )
-    parser.add_argument("action", choices=["list", "show"], help="list all, or print one")
-    parser.add_argument("name", nargs="?", help="of the recipe to show")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="a table of all: base, method, card, memory")
+    listing.set_defaults(act=_list)
+    show = actions.add_parser("show", help="print one")
+    show.add_argument("name", help="of the recipe")
+    show.add_argument("--explain", action="store_true", help="with a comment above each key")
+    show.add_argument(
+        "--with", choices=VARIANTS, dest="variant", help="with the section for several GPUs"
+    )
+    show.set_defaults(act=_show)
+    new = actions.add_parser("new", help="write one that fits a card")
+    new.add_argument("base", help="of the table, on the hub (downloaded before), or a folder")
+    new.add_argument("--method", choices=METHODS, required=True)
+    new.add_argument(
+        "--data", nargs="+", required=True, metavar="NAME", help="in dataset_info.json"
+    )
+    new.add_argument("--gpu", required=True, help="such as 24GB, or 4x80GB")
+    new.add_argument("--out", help="the recipe's file (default: print it)")
+    new.set_defaults(act=_new)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the recipes, or print one."""
-    texts = {
-        path.stem: path.read_text(encoding="utf-8")
-        for path in sorted(data_folder("recipes").glob("*.yaml"))
-    }
-    if args.action == "list":
-        width = max(map(len, texts))
-        for name, text in texts.items():
-            print(f"{name:{width}}  {_first_sentence(text)}")
-        return 0
-    if args.name is None:
-        raise DepthLMError(f"which recipe? known: {', '.join(texts)}")
-    name = args.name.removesuffix(".yaml")
-    if name not in texts:
-        raise DepthLMError(f"unknown recipe {name!r}{did_you_mean(name, list(texts))}")
-    sys.stdout.write(texts[name])
+    """List the recipes, print one, or write one."""
+    args.act(args)
     return 0
 
 
-def _first_sentence(recipe: str) -> str:
-    """Return the first sentence of the comment that a recipe opens with."""
-    lines = [line.removeprefix("#").strip() for line in recipe.splitlines()]
-    return " ".join(lines[: lines.index("")]).partition(". ")[0].removesuffix(".") + "."
+def _list(args: argparse.Namespace) -> None:
+    """Print the table; memory is an estimate for each GPU (`recipe/memory.py`)."""
+    from ..recipe.shipped import SHIPPED  # it imports jinja2
+
+    rows = [("recipe", "base", "method", "GPUs", "estimate")]
+    for name, recipe in SHIPPED.items():
+        if recipe.method == "eval":
+            rows.append((name, recipe.view.title, "evaluation", "", ""))
+            continue
+        found = recipe.plan
+        card = f"{found.gpus} x {found.card_gb} GB"
+        rows.append(
+            (name, recipe.base.name, recipe.method, card, f"{found.memory.total_gb:.0f} GB")
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _show(args: argparse.Namespace) -> None:
+    from ..recipe.explain import explained
+    from ..recipe.shipped import SHIPPED
+
+    name = args.name.removesuffix(".yaml")
+    if name not in SHIPPED:
+        raise ConfigError(f"unknown recipe {name!r}{did_you_mean(name, list(SHIPPED))}")
+    recipe = SHIPPED[name]
+    if args.variant:
+        if recipe.method == "eval":
+            raise ConfigError(
+                "several GPUs need no section to evaluate: LLaMA-Factory uses all that it sees"
+            )
+        recipe = replace(recipe, variant=args.variant)
+    text = recipe.text()
+    sys.stdout.write(explained(text) if args.explain else text)
+
+
+def _new(args: argparse.Namespace) -> None:
+    from ..recipe.new import new_recipe
+    from ..recipe.writer import described
+
+    if args.out and Path(args.out).exists():
+        raise ConfigError(f"{args.out} is there already; remove it, or choose another --out")
+    recipe = new_recipe(args.base, args.method, args.data, args.gpu, args.out)
+    text = recipe.text()
+    if not args.out:
+        sys.stdout.write(text)
+        return
+    Path(args.out).write_text(text, encoding="utf-8")
+    found = recipe.plan
+    print(
+        f"{args.out}: {recipe.base.name}, batch {found.batch} x {found.accumulation} on each of"
+        f" {found.gpus} GPU(s) of {found.card_gb} GB; estimate {described(found.memory)}",
+        file=sys.stderr,
+    )

@@ -99,15 +99,3 @@ def run_unread(arguments, stream, unbuffered=""):
     finally:
         os.close(write)
     return done.returncode, done.stderr if stream == "stdout" else done.stdout
-
-
-def test_recipes_are_listed_in_two_columns(capsys):
-    assert main(["recipe", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    columns = {line.index("  ") for line in lines if line.startswith("depthlm_qwen_multitask_lora")}
-    assert columns == {len("depthlm_qwen_multitask_lora")}  # the longest name
-    start = columns.pop() + 2
-    for line in lines:
-        assert line[:start].rstrip().isidentifier()
-        assert line[start - 1] == " " != line[start]
-        assert line.endswith(".")  # whole sentences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from types import MethodType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ import pytest
 import torch
 from datasets.fingerprint import Hasher
 from PIL import Image
+from support.counting import processor_of
 from support.families import BASE_VLMS, BaseVLM
 
 from depthlm_plugin import Camera, View
@@ -22,41 +23,6 @@ from depthlm_plugin.host.processors.qwen_patches import Qwen2VLImageProcessor
 from depthlm_plugin.host.processors.registry import grid_of, quicken
 from depthlm_plugin.host.tokens import ShortRuns, SizedProcessor, TokenCheck, expanded
 from depthlm_plugin.views.view import FORMAT, window_size
-
-
-def _features(self: Any, *sizes: int) -> int:
-    from transformers import LlavaNextProcessor
-
-    return LlavaNextProcessor._get_number_of_features(self, *sizes)
-
-
-def _unpadded(self: Any, *sizes: int) -> Any:
-    from transformers import LlavaNextProcessor
-
-    return LlavaNextProcessor._get_unpadded_features(self, *sizes)
-
-
-def _tiles(self: Any, *numbers: Any) -> str:
-    from transformers import Llama4Processor
-
-    return Llama4Processor._prompt_split_image(self, *numbers)
-
-
-def processor_of(vlm: BaseVLM) -> Any:
-    """Return a processor with what LLaMA-Factory's plugins ask of it when they count."""
-    processor = vlm.processor()
-    for name, value in vlm.around.items():
-        setattr(processor, name, value)
-    for method in (_features, _unpadded, _tiles):
-        real = {
-            "_features": "_get_number_of_features",
-            "_unpadded": "_get_unpadded_features",
-            "_tiles": "_prompt_split_image",
-        }[method.__name__]
-        setattr(processor, real, MethodType(method, processor))
-    processor.tokenizer = processor.feature_extractor = SimpleNamespace()
-    processor.video_processor = SimpleNamespace(merge_size=2)
-    return processor
 
 
 def uri_of(folder: Path, size_wh: tuple[int, int]) -> str:

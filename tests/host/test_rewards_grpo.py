@@ -1,18 +1,25 @@
-"""Two steps of TRL's own GRPO trainer on a tiny Qwen2.5-VL, with the rewards of this package."""
+"""recipes/grpo.py: TRL's own GRPO trainer on a tiny Qwen2.5-VL, with our rewards."""
 
 from __future__ import annotations
 
 import re
+import runpy
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.host_tools import ROOT
 
 from depthlm_plugin import DepthSamples, rewards
+from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import load_config, save_config
 from depthlm_plugin.demo.scenes import FOCAL_PX, write_scenes
 from depthlm_plugin.errors import RecordError
 
+SCRIPT = ROOT / "recipes" / "grpo.py"
 GROUP = 32  # answers to one question
 TASKS = ("depth", "depth_order")
 REWARDS = ("delta1", "negative_l1", "negative_abs_rel", "accuracy")
@@ -23,15 +30,18 @@ def usable_trl() -> Iterator[None]:
     """Let TRL 0.24, the newest that LLaMA-Factory 0.9.5 allows, be imported with transformers 5.
 
     transformers 5 tells whether a package is there as (False, "N/A"). TRL 0.24 takes that for true
-    and imports mergekit, which is not installed. Later versions of TRL are left as they are.
+    and imports mergekit, which is not installed. It also writes to `warnings_issued`, which models
+    of transformers 5 have no more. Later versions of TRL are left as they are.
     """
     from accelerate.state import AcceleratorState
+    from transformers import PreTrainedModel
     from trl import import_utils
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in vars(import_utils).copy().items():
             if name.endswith("_available") and isinstance(value, tuple):
                 patch.setattr(import_utils, name, value[0])
+        patch.setattr(PreTrainedModel, "warnings_issued", {}, raising=False)
         yield
     AcceleratorState._reset_state(reset_partial_state=True)  # it was told to stay on the CPU
 
@@ -54,13 +64,10 @@ def train(model_folder: Path, out: Path, rows: list[dict[str, Any]], functions: 
     Random weights would hardly ever say a number. So an answer is one token out of nine digits, a
     letter and the end: some can be read and some cannot.
     """
-    from datasets import Dataset
     from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig
 
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(model_folder)
-    if not hasattr(model, "warnings_issued"):
-        model.warnings_issued = {}  # gone from transformers 5; TRL 0.24 writes to it
     tokenizer = AutoProcessor.from_pretrained(model_folder).tokenizer
     allowed = {*tokenizer.convert_tokens_to_ids([*"123456789q"]), tokenizer.eos_token_id}
     settings = GRPOConfig(
@@ -80,11 +87,7 @@ def train(model_folder: Path, out: Path, rows: list[dict[str, Any]], functions: 
         save_strategy="no",
         report_to="none",
     )
-    trainer = GRPOTrainer(
-        model=model, reward_funcs=functions, args=settings, train_dataset=Dataset.from_list(rows)
-    )
-    trainer.train()
-    return trainer
+    return runpy.run_path(str(SCRIPT))["train"](model, rows, settings, functions)
 
 
 def own_rewards(text: str, target: float, task: str) -> dict[str, float]:
@@ -143,3 +146,21 @@ def test_a_bad_truth_stops_the_run(models, rows, tmp_path: Path) -> None:
     bad = [rows[0], {**rows[1], "target": float("nan")}, *rows[2:]]
     with pytest.raises(RecordError, match=f"sample {GROUP}: its target is nan"):
         train(models["qwen"], tmp_path, bad, [rewards.accuracy])
+
+
+def test_the_file_as_it_is_started(models, tmp_path: Path, monkeypatch) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(models["qwen"], model)
+    config = DepthLMConfig(focal_px=FOCAL_PX, prompt="plain")
+    save_config(config, model)
+    records = write_scenes(tmp_path, scenes=2, points=2, seed=0, name="grpo")
+    options = {
+        "model": model, "records": records, "output_dir": out, "max_steps": 1,
+        "per_device_train_batch_size": 2, "num_generations": 2, "max_completion_length": 2,
+        "gradient_checkpointing": False, "bf16": False, "use_cpu": True, "report_to": "none",
+    }  # fmt: skip
+    words = [f"--{key}={value}" for key, value in options.items()]
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *words])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert (out / "model.safetensors").is_file()
+    assert load_config(out) == config

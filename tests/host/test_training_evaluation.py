@@ -250,7 +250,8 @@ def test_the_evaluation_of_each_recipe_only_waits_to_be_uncommented(
     before = before.replace("  # eval_answers:", "  eval_answers:")
     own = tmp_path / recipe.name
     own.write_text(before + heading + block + "\n" + output + after)
-    content = OmegaConf.to_container(OmegaConf.load(own)) | {"bf16": False, "use_cpu": True}
+    content = OmegaConf.to_container(OmegaConf.load(own))
+    content |= {"bf16": False, "use_cpu": True, "deepspeed": None}  # which is not installed here
     _, data_args, training_args, finetuning_args, _ = get_train_args(content)
     assert DepthLMConfig.from_block(data_args.depthlm).eval_answers == 256
     assert data_args.eval_dataset == ["depthlm_eval"]

@@ -1,0 +1,138 @@
+"""An estimate of the GPU memory that training takes, before a GPU is rented.
+
+Bytes on each GPU, P parameters of which T are trained, n GPUs:
+
+| part | LoRA | QLoRA | full |
+|---|---|---|---|
+| weights | 2 P | 0.52 P, but 2 for embedding and output tables | in "training" |
+| training: weights, gradients, Adam's two moments in 32 bits | 16 T | 16 T | 16 P + 2 P |
+| the same with ZeRO-2 | 2 P + 16 T | | 2 P + 14 P / n |
+| the same with ZeRO-3 | 2 P / n + 16 T / n | | 16 P / n |
+
+The 2 P more of full training are the copies that autocast makes in 16 bits. LoRA of rank r trains
+r (inputs + outputs) of every linear layer that it adapts, and a copy of the merger between vision
+tower and language model.
+
+Activations, with gradient checkpointing, in 16 bits: what enters every layer (tokens x width x
+layers), and while one layer is computed again, 16 x width + 8 x feed-forward width a token; without
+it, that for every layer. The same for the vision tower and its patches, where it is trained.
+Attention counts nothing that grows with tokens^2: SDPA and FlashAttention never write it out.
+
+Logits: 12 bytes x positions x vocabulary (16 bits, their copy in 32 bits, and the gradients of
+both), for every row at all positions that any row of the batch answers at; in families whose loss
+wants the logits of every token (`Family.all_logits`), at all.
+
+The rest, CUDA's context and what its allocator cannot use, is taken for 1.5 GB; 1 GB is 10^9 bytes.
+Nothing here was measured on a GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .sizes import Sizes
+
+REST_GB = 1.5
+LORA_RANK = 64
+_FOUR_BIT = 0.52  # bytes: half of one, and the constants of double quantisation
+_LOGIT = 12  # bytes
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one step on one GPU holds.
+
+    Attributes:
+        samples: In the batch.
+        tokens: Of a sample, image and text.
+        patches: Of a sample, in the vision tower.
+        answers: Tokens of a sample whose logits are wanted.
+    """
+
+    samples: int
+    tokens: int
+    patches: int
+    answers: int
+
+    @property
+    def logits(self) -> int:
+        """Positions x rows with logits: rows do not answer at the same positions."""
+        return self.samples * min(self.tokens, self.samples * self.answers)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An estimate for each GPU, in GB of 10^9 bytes."""
+
+    weights_gb: float
+    training_gb: float
+    activations_gb: float
+    logits_gb: float
+
+    @property
+    def total_gb(self) -> float:
+        """All of it, with the rest."""
+        parts = self.weights_gb + self.training_gb + self.activations_gb + self.logits_gb
+        return parts + REST_GB
+
+
+def estimate(
+    sizes: Sizes,
+    method: str,
+    load: Load,
+    *,
+    gpus: int = 1,
+    zero: int = 0,
+    checkpointing: bool = True,
+) -> Memory:
+    """Return the memory of each GPU in training.
+
+    Args:
+        sizes: Of the base VLM.
+        method: `lora` (language model and vision tower), `qlora` (language model) or `full`.
+        load: Of one step on one GPU.
+        gpus: How many share the work.
+        zero: 0: each has everything; 2 and 3: DeepSpeed's ZeRO stages.
+        checkpointing: Whether layers are computed again instead of kept.
+    """
+    everything, tower = sizes.parameters, method != "qlora"
+    weights, training = _states(sizes, method)
+    if zero == 2:
+        training /= gpus
+        if method == "full":
+            weights, training = 2 * everything, 14 * everything / gpus
+    elif zero == 3:
+        weights, training = weights / gpus, training / gpus
+        if method == "full":
+            training = 16 * everything / gpus
+    tokens, patches = load.samples * load.tokens, load.samples * load.patches
+    activations = _activations(
+        tokens, sizes.layers, sizes.hidden, sizes.inner, checkpointing
+    ) + _activations(
+        patches,
+        sizes.vision_layers if tower else 1,
+        sizes.vision_hidden,
+        sizes.vision_inner,
+        checkpointing,
+    )
+    logits = _LOGIT * load.logits * sizes.vocabulary
+    return Memory(*(part / 1e9 for part in (weights, training, activations, logits)))
+
+
+def _states(sizes: Sizes, method: str) -> tuple[float, float]:
+    """Return bytes of the frozen weights, and of what is trained, on one GPU."""
+    everything = sizes.parameters
+    if method == "full":
+        return 0, 18 * everything
+    sides = sizes.language_sides + (sizes.vision_sides if method == "lora" else 0)
+    trained = 16 * LORA_RANK * sides
+    if method == "lora":
+        return 2 * everything, trained + 16 * sizes.merger
+    return 2 * sizes.tables + _FOUR_BIT * (everything - sizes.tables), trained
+
+
+def _activations(tokens: int, layers: int, width: int, inner: int, checkpointing: bool) -> float:
+    one_layer = 2 * tokens * (16 * width + 8 * inner)
+    if not checkpointing:
+        return layers * one_layer
+    return 2 * tokens * width * layers + one_layer

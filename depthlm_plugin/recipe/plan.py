@@ -1,0 +1,84 @@
+"""What fits on which card: GPUs, batch and accumulation of a recipe, from the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .families import Family
+from .memory import Load, Memory, estimate
+from .sizes import Sizes
+
+EFFECTIVE_BATCH = 32  # samples a step, whatever the hardware: rates and steps mean the same
+TEXT_TOKENS = 100  # of the words around a question, and of each question with its answer
+CARDS = ((1, 24), (1, 48), (1, 80), (2, 80), (4, 80), (8, 80))  # GPUs, GB of each; first that fits
+_ANSWER_TOKENS = 50  # of an answer; the official one takes about 40
+_USABLE = 0.85  # of a card: an estimate that nobody measured needs room
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a recipe uses its hardware.
+
+    Attributes:
+        gpus: How many.
+        card_gb: Memory of each.
+        zero: DeepSpeed's ZeRO stage, 0 for none.
+        batch: Samples a step on each GPU.
+        memory: The estimate for each GPU.
+        checkpointing: Whether layers are computed again instead of kept.
+    """
+
+    gpus: int
+    card_gb: int
+    zero: int
+    batch: int
+    memory: Memory
+    checkpointing: bool = True
+
+    @property
+    def accumulation(self) -> int:
+        """Steps whose gradients are added up, for the effective batch."""
+        return max(EFFECTIVE_BATCH // (self.batch * self.gpus), 1)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the estimate fits into a card."""
+        return self.memory.total_gb <= _USABLE * self.card_gb
+
+
+def load_of(family: Family, size_wh: tuple[int, int], images: int, questions: int) -> Load:
+    """Return what one sample of views of this size holds."""
+    tokens = images * family.image_tokens(size_wh) + TEXT_TOKENS * (1 + questions)
+    answers = tokens if family.all_logits else _ANSWER_TOKENS * questions
+    return Load(1, tokens, images * family.patches(size_wh), answers)
+
+
+def plan(
+    sizes: Sizes, method: str, load: Load, gpus: int, card_gb: int, *, checkpointing: bool = True
+) -> Plan:
+    """Return the plan with the largest batch that fits, or with one sample where none does.
+
+    Several GPUs share what one has no room for: ZeRO-2 where that is enough, since answers can be
+    generated with it while training, else ZeRO-3.
+    """
+    found = None
+    for zero in (2, 3) if gpus > 1 else (0,):
+        for batch in (8, 4, 2, 1):
+            step = replace(load, samples=batch)
+            memory = estimate(
+                sizes, method, step, gpus=gpus, zero=zero, checkpointing=checkpointing
+            )
+            found = Plan(gpus, card_gb, zero, batch, memory, checkpointing)
+            if found.fits and batch * gpus <= EFFECTIVE_BATCH:
+                return found
+    assert found is not None
+    return found
+
+
+def smallest(
+    sizes: Sizes, method: str, load: Load, cards: Sequence[tuple[int, int]] = CARDS
+) -> Plan:
+    """Return the plan for the smallest of the cards that it fits; the last one where none does."""
+    plans = [plan(sizes, method, load, gpus, card_gb) for gpus, card_gb in cards]
+    return next((found for found in plans if found.fits), plans[-1])
