@@ -21,6 +21,7 @@ from ..geometry.lens import Lens
 from .markers import RED, Color, Marker, format_color, get_marker, parse_color
 from .render import RESAMPLINGS, Source, render_window
 
+_HALF_PAIRS = "surrogatepass"  # file names that are not UTF-8, as Python holds them
 SCHEME = "depthlm://"
 FORMAT = "v4"  # raise it whenever the same text would render differently
 MOST_PIXELS = 2**27  # of a view, and of what its image becomes: 400 MB of RGB
@@ -204,7 +205,8 @@ class View:
             fields["resampling"] = self.resampling
         if self.marks:
             fields["marks"] = ";".join(mark.text for mark in self.marks)
-        return f"{SCHEME}{FORMAT}?{urlencode(fields | extra, safe='/,;')}"
+        query = urlencode(fields | extra, safe="/,;", errors=_HALF_PAIRS)
+        return f"{SCHEME}{FORMAT}?{query}"
 
     @classmethod
     def from_uri(cls, uri: str) -> View:
@@ -280,7 +282,7 @@ def uri_fields(uri: str) -> dict[str, str]:
             f"view format {head!r} is not {SCHEME + FORMAT!r}: the cached dataset was written by"
             " another version of depthlm-plugin; set overwrite_cache: true"
         )
-    return dict(parse_qsl(query, keep_blank_values=True))
+    return dict(parse_qsl(query, keep_blank_values=True, errors=_HALF_PAIRS))
 
 
 def window_size(uri: str) -> tuple[int, int]:

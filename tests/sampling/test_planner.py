@@ -1,5 +1,6 @@
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -73,12 +74,13 @@ def test_a_draw_is_independent_of_other_records_and_of_their_order(
     assert texts(sample for sample in mixed if sample.question.row == 2) == together[6:9]
 
 
-def test_text_form_keeps_question_and_view(record_folder, make_record):
-    image = "rgb 1/ü&=%#?.png"
+@pytest.mark.parametrize("image", ["rgb 1/ü&=%#?.png", os.fsdecode(b"caf\xe9.png")], ids=ascii)
+def test_text_form_keeps_question_and_view(record_folder, make_record, image):
     path = record_folder([make_record(image=image)], images=[(image, (200, 150))])
     [sample] = DepthSamples(path, name="a b&c=%/ü")
     assert Question.from_uri(sample.to_uris()[0]) == sample.question
     assert View.from_uri(sample.to_uris()[0]) == sample.view
+    sample.to_uris()[0].encode()
     assert sample.question.dataset == "a b&c=%/ü"
 
 
