@@ -93,6 +93,7 @@ class Host:
 def hosts(ibims: Path, tmp_path_factory: pytest.TempPathFactory, rounds: int) -> tuple[Host, Host]:
     """The stock host on rendered pictures, and ours on the same samples as views."""
     from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
+    from depthlm_plugin.host.open_views import let_open
     from depthlm_plugin.host.run import prepare
 
     folder = tmp_path_factory.mktemp("speed")
@@ -115,6 +116,7 @@ def hosts(ibims: Path, tmp_path_factory: pytest.TempPathFactory, rounds: int) ->
     ours = Host(folder, model, "records", depthlm={"points_per_record": each, "lazy": False})
     args = ours.data_args, ours.model_args, ours.training_args
     ours.data_args.depthlm_run = prepare(*args, "sft", ours.parts["processor"])
+    let_open(ours.template.mm_plugin, True)  # as `get_dataset` ends
     pictures = []
     for index, row in enumerate(ours.merged().select(range(count))):
         path = folder / f"{index}.jpg"
