@@ -32,9 +32,10 @@ def write(dataset, root):
 
 def read_all(dataset, root, options, out):
     """Return what is said of frames left out, all frames labelled."""
+    (out / dataset / "parts").mkdir(parents=True, exist_ok=True)  # as a curation makes it
     try:
         reader = make_reader(dataset, root, options=options)
-        job = Job(reader, dataset, dataset, out, 5, 0, "uniform")
+        job = Job(reader, dataset, dataset, out / dataset, 5, 0, "uniform")
         counts, records = job.label(list(reader.items()))
     except DepthLMError as error:
         return [], {}, [str(error)]
