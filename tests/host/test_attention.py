@@ -19,6 +19,7 @@ from transformers import AttentionInterface, AutoModelForImageTextToText
 from transformers import modeling_flash_attention_utils as flash
 
 from depthlm_plugin.host.attention import (
+    _MARK,
     BY_LENGTH,
     WINDOWED,
     describe,
@@ -47,8 +48,13 @@ MIXED = [[1, 10, 14], [1, 20, 12], [1, 10, 14]]
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is registered in a test is forgotten after it."""
-    functions = dict(AttentionInterface._global_mapping)
+    """What is registered in a test is forgotten after it, and what runs registered, before."""
+    registered = AttentionInterface._global_mapping.items()
+    functions = {
+        name: function.__wrapped__ if hasattr(function, _MARK) else function
+        for name, function in registered
+        if name != BY_LENGTH
+    }
     monkeypatch.setattr(AttentionInterface, "_global_mapping", functions)
 
 

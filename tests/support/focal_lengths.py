@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from depthlm_plugin import Camera, View
+from depthlm_plugin.host.open_views import let_open
 from depthlm_plugin.host.processors.grid import Grid
 from depthlm_plugin.host.processors.registry import grid_of
 from depthlm_plugin.views.view import Mark
@@ -167,6 +168,7 @@ def measure(vlm: Any, folder: Path, size_wh: tuple[int, int] | None = None) -> M
         picture(axis).save(path)
         mark = Mark("arrow", 5, int(x), int(y))
         view = View(str(path), SOURCE, focal_px, left, top, size_wh, (mark,))
+        let_open(vlm.plugin, True)  # as a depth run does
         inputs = vlm.plugin._get_mm_inputs([view.to_uri()], [], [], processor)
         images.append([_colours(seen, processor) for seen in vlm.undo(inputs, processor)])
     focals = [_focals(images[0][n], images[1][n]) / focal_px for n in range(len(images[0]))]
