@@ -21,7 +21,6 @@ from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, DepthLMError
 from ..host.cli_process import train
 from ..records.atomic import recover, whole_file, whole_folder
-from ..resources import data_folder
 from ..scoring.prediction import SIDECAR, PredictionRow, write_jsonl_atomically
 from ..scoring.published import SETS
 from ..scoring.scores import Scores, finite
@@ -29,6 +28,7 @@ from .progress import HOST_OUTPUT, QUESTIONS, Progress, set_of
 from .questions import chunks_of, count_points, draw, drawn_records
 from .results import FORMAT, Plan, Results, SetResults, write_results
 from .sets import BenchSet, find_sets
+from .settings import evaluation_settings
 
 _PLAN = "bench.json"
 
@@ -170,17 +170,13 @@ class Bench:
                 progress.harvest()
 
     def _recipe(self, waiting: Sequence[str]) -> dict[str, Any]:
-        """Return what LLaMA-Factory is told: the shipped recipe, this bench's, the overrides."""
-        import yaml
-
-        base = data_folder("recipes") / "depthlm_qwen_eval.yaml"
-        recipe: dict[str, Any] = yaml.safe_load(base.read_text(encoding="utf-8"))
+        """Return what LLaMA-Factory is told: its family's recipe, this bench's, the overrides."""
         template = self.template or saved_template(self.adapter or self.model)
         if template is None:
             raise ConfigError(
                 f"{self.adapter or self.model} does not say its chat template; give --template"
             )
-        recipe |= {
+        recipe = evaluation_settings(self.model, template) | {
             "model_name_or_path": self.model,
             "adapter_name_or_path": self.adapter,
             "finetuning_type": "lora" if self.adapter else "full",

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="of llamafactory-cli, over recipes/depthlm_qwen_eval.yaml",
+        help="of llamafactory-cli, over the evaluation recipe of the model's family",
     )
 
 

@@ -35,7 +35,7 @@ EXPLAINED = {
     "predict_with_generate": "write answers out, token by token, and score them",
     "finetuning_type": "lora: adapters beside frozen weights; full: all weights",
     "lora_rank": "width of an adapter: its size and memory grow with it",
-    "lora_target": "which linear layers get adapters; all: every one but the output's and merger's",
+    "lora_target": "layers with adapters, by parts of names; all: not the output's and merger's",
     "additional_target": "modules trained whole, saved beside the adapters",
     "freeze_vision_tower": "whether the vision tower stays as it is",
     "freeze_multi_modal_projector": "whether the layers between tower and language model stay so",

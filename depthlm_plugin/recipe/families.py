@@ -32,8 +32,11 @@ class Family:
         row_tokens: Whether every row of patches ends with a token of its own (Pixtral).
         all_logits: Whether its loss wants the logits of every token; else those of the answers do.
         merger: What lies between tower and language model, by its name there, to be trained whole
-            beside adapters: `lora_target: all` leaves it frozen. Empty where it does not, or where
-            that was not tried.
+            beside adapters: `lora_target: all` leaves it frozen. Empty where it does not.
+        targets: Parts of the names of all its linear layers, the merger's included, for LoRA on
+            4-bit weights, which cannot be trained whole; a layer of a frozen tower is left out by
+            LLaMA-Factory. Empty where the merger has none, or is frozen no more than the rest.
+        tower: Why LoRA cannot train the vision tower, lines; empty where it can.
         eval_pixels: Largest view of evaluation, pixels.
         notes: Lines for the head of its recipes.
         eval_notes: Lines for the head of its evaluation.
@@ -55,6 +58,8 @@ class Family:
     row_tokens: bool = False
     all_logits: bool = False
     merger: str = "multi_modal_projector"
+    targets: str = ""
+    tower: tuple[str, ...] = ()
     eval_pixels: int = 3_000_000
     notes: tuple[str, ...] = ()
     eval_notes: tuple[str, ...] = ()
@@ -112,16 +117,22 @@ def _square(name: str, title: str, template: str, types: tuple[str, ...], patch_
     )  # fmt: skip
 
 
+_BOTH = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+_TWO = "projector.linear_1,projector.linear_2"
 QWEN2_5_VL = Family(
-    "qwen", "Qwen2.5-VL", "qwen2_vl", ("qwen2_5_vl", "qwen2_vl"), 14, 28, merger="merger"
-)
+    "qwen", "Qwen2.5-VL", "qwen2_vl", ("qwen2_5_vl", "qwen2_vl"), 14, 28,
+    merger="merger",
+    targets=f"{_BOTH},qkv,attn.proj,mlp.fc1,mlp.fc2,merger.mlp.0,merger.mlp.2",
+)  # fmt: skip
 QWEN3_VL = Family(
     "qwen3vl", "Qwen3-VL", "qwen3_vl_nothink", ("qwen3_vl", "qwen3_vl_moe"), 16, 32,
     merger="merger",
+    targets=f"{_BOTH},qkv,attn.proj,linear_fc1,linear_fc2",
 )  # fmt: skip
 QWEN3_5 = Family(
     "qwen3_5", "Qwen3.5", "qwen3_5_nothink", ("qwen3_5", "qwen3_5_moe"), 16, 32,
     merger="merger",
+    targets=f"{_BOTH},in_proj,out_proj,qkv,attn.proj,linear_fc1,linear_fc2",
     notes=(
         "pip install flash-linear-attention causal-conv1d; without, its linear attention runs in"
         " plain PyTorch.",
@@ -138,6 +149,7 @@ PIXTRAL = Family(
         "... and cut to the longest edge that Pixtral sees without shrinking",
     ),
     row_tokens=True,
+    targets=f"{_BOTH},{_TWO}",
     eval_pixels=1024 * 1024,
     eval_notes=(
         "A picture with a side over 1024 px at f = 750 is refused (KITTI, ETH3D, SUN RGB-D have"
@@ -148,9 +160,14 @@ PIXTRAL = Family(
 MISTRAL_SMALL = Family(
     "mistral_small", "Mistral Small 3.1 and 3.2", "mistral_small", ("mistral3",), 14, 28,
     row_tokens=True,
+    targets=f"{_BOTH},{_TWO},merging_layer",
     eval_notes=("A picture with a side over 1540 px at f = 1000 is refused.",),
 )  # fmt: skip
-GLM_4V = Family("glm4_1v", "GLM-4.1V", "glm4v", ("glm4v",), 14, 28, merger="merger")
+GLM_4V = Family(
+    "glm4_1v", "GLM-4.1V", "glm4v", ("glm4v",), 14, 28,
+    merger="merger",
+    targets=f"{_BOTH},gate_up_proj,qkv,attn.proj,merger.proj",
+)  # fmt: skip
 LFM2_VL = Family(
     "lfm2vl", "LFM2-VL", "lfm2_vl", ("lfm2_vl",), 16, 32,
     focal_px=400,
@@ -166,20 +183,33 @@ LFM2_VL = Family(
     eval_notes=("A picture of more than 262144 pixels at f = 400 is refused.",),
 )  # fmt: skip
 INTERNVL = _square(
-    "internvl", "InternVL 3 and 3.5", "intern_vl", ("internvl",), 14, (448, 448), 256
-)
+    "internvl", "InternVL 3 and 3.5", "intern_vl", ("internvl",), 14, (448, 448), 256,
+    targets=f"{_BOTH},projection_layer,fc1,fc2,{_TWO}",
+)  # fmt: skip
 GEMMA3 = _square("gemma3", "Gemma 3", "gemma3", ("gemma3",), 14, (896, 896), 256, all_logits=True)
 GEMMA4 = _square(
-    "gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280, merger=""
-)
+    "gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280,
+    merger="embed_vision",
+    targets=f"{_BOTH},per_layer_input_gate,per_layer_projection,per_layer_model_projection,"
+    "embed_vision.embedding_projection",
+    tower=(
+        "PEFT puts no adapters on this tower: its layers are",
+        "Gemma4ClippableLinear, which it does not know.",
+    ),
+)  # fmt: skip
 LLAVA_NEXT = _square(
     "llava_next", "LLaVA-NeXT (Mistral)", "llava_next_mistral", ("llava_next",), 14,
     (672, 672), 2928, overview=True,
+    targets=f"{_BOTH},out_proj,fc1,fc2,{_TWO}",
 )  # fmt: skip
-LLAMA3_2 = _square("llama3_2", "Llama 3.2 Vision", "mllama", ("mllama",), 14, (1120, 1120), 1)
+LLAMA3_2 = _square(
+    "llama3_2", "Llama 3.2 Vision", "mllama", ("mllama",), 14, (1120, 1120), 1,
+    targets=f"{_BOTH},fc1,fc2,multi_modal_projector",
+)  # fmt: skip
 _LLAMA4 = _square(
     "llama4", "Llama 4", "llama4", ("llama4",), 14, (1008, 1008), 1452,
     overview=True, all_logits=True,
+    targets=f"{_BOTH},fc1,fc2,patch_embedding.linear,projector.linear_1",
 )  # fmt: skip
 LLAMA4 = replace(
     _LLAMA4,

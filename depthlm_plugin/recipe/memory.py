@@ -89,7 +89,8 @@ def estimate(
 
     Args:
         sizes: Of the base VLM.
-        method: `lora` (language model and vision tower), `qlora` (language model) or `full`.
+        method: `lora` (language model, merger and vision tower), `qlora` (language model; the
+            merger's adapters, under 0.1 GB, are not counted) or `full`.
         load: Of one step on one GPU.
         gpus: How many share the work.
         zero: 0: each has everything; 2 and 3: DeepSpeed's ZeRO stages.

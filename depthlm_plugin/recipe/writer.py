@@ -29,6 +29,10 @@ _METHODS = {
     " does.",
 }
 METHODS = (*_METHODS, "eval")
+_TOWER_SAVED = (
+    "the default, said aloud: no adapters there, which saves",
+    "the tower's activations. Set false to train it as well.",
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ def _training(recipe: Recipe) -> str:
         family=view,
         method=recipe.method,
         subject=subject,
+        targets=textwrap.wrap(view.targets.replace(",", ", "), _WIDTH),
+        tower_saved=_TOWER_SAVED,
         block_note=("" if any(view.why) or subject != DEPTH else "defaults of the paper, ")
         + 'all keys: README, "The depthlm block"',
         plan=found,
@@ -188,7 +194,10 @@ def _title(recipe: Recipe) -> tuple[str, ...]:
             " tower;",
             "its experts are no linear layers in transformers and stay as they are.",
         )
-    return (_METHODS[recipe.method],)
+    title = _METHODS[recipe.method]
+    if recipe.method == "lora" and recipe.view.tower:
+        title = title.replace("language model and vision tower", "the language model")
+    return (title,)
 
 
 def _hardware(recipe: Recipe) -> list[str]:

@@ -13,47 +13,46 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from support.host_tools import SMALL
+from support.tiny_heads import FAMILIES as TINY
 from support.tiny_heads import tiny
 
 from depthlm_plugin import Camera, Predictor
+from depthlm_plugin.recipe.families import FAMILIES
+from depthlm_plugin.recipe.shipped import SHIPPED
+from depthlm_plugin.recipe.writer import Recipe
 
 MERGER, PROJECTOR = "merger", "multi_modal_projector"
+KINDS = {
+    kind.partition("/")[0]: family
+    for family in FAMILIES
+    for kind in family.model_types
+    if kind.partition("/")[0] in TINY
+}
 FULL_COPY = {
-    "qwen2_vl": MERGER,
-    "qwen2_5_vl": MERGER,
-    "qwen3_vl": MERGER,
-    "qwen3_vl_moe": MERGER,
-    "qwen3_5": MERGER,
-    "glm4v": MERGER,
+    **{kind: family.merger for kind, family in KINDS.items() if family.merger},
     "glm4v_moe": MERGER,
-    "llava": PROJECTOR,
-    "mistral3": PROJECTOR,
-    "internvl": PROJECTOR,
-    "gemma3": PROJECTOR,
-    "llava_next": PROJECTOR,
-    "mllama": PROJECTOR,
-    "llama4": PROJECTOR,
     "paligemma": PROJECTOR,
 }
-BOTH = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
-TWO = "projector.linear_1,projector.linear_2"
-LORA_THERE_TOO = {
-    "qwen2_vl": f"{BOTH},qkv,attn.proj,mlp.fc1,mlp.fc2,merger.mlp.0,merger.mlp.2",
-    "qwen2_5_vl": f"{BOTH},qkv,attn.proj,merger.mlp.0,merger.mlp.2",
-    "qwen3_vl": "all",
-    "qwen3_vl_moe": "all",
-    "qwen3_5": "all",
-    "glm4v": f"{BOTH},gate_up_proj,qkv,attn.proj,merger.proj",
-    "llava": f"{BOTH},{TWO}",
-    "mistral3": f"{BOTH},{TWO},merging_layer",
-    "internvl": f"{BOTH},projection_layer,fc1,fc2,{TWO}",
-    "llava_next": f"{BOTH},out_proj,fc1,fc2,{TWO}",
-    "mllama": f"{BOTH},fc1,fc2,{PROJECTOR}",
-    "llama4": "all",
-    "paligemma": f"{BOTH},out_proj,fc1,fc2,{PROJECTOR}.linear",
+LORA_THERE_TOO = [kind for kind, family in KINDS.items() if family.targets]
+SHIPPED_LORA = {
+    f"{kind}-{recipe.method}": (kind, recipe)
+    for kind, family in KINDS.items()
+    for recipe in SHIPPED.values()
+    if recipe.base.family == family and recipe.method in {"lora", "qlora"}
 }
+"""Recipes of one family and method differ in nothing that matters here."""
+METHOD = (
+    "lora_rank",
+    "lora_target",
+    "additional_target",
+    "freeze_vision_tower",
+    "freeze_multi_modal_projector",
+)
+QUANTISED = ("quantization_bit", "quantization_method", "upcast_layernorm")
 TEMPLATES = {"qwen": "qwen2_vl", "qwen3vl": "qwen3_vl_nothink", "pixtral": "pixtral"}
+QLORA = {"qwen": "qwen", "qwen3vl": "qwen3vl_4b", "pixtral": "pixtral"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +70,8 @@ def trained(family: str, **settings: Any) -> set[str]:
     from llamafactory.model.adapter import init_adapter
 
     model = tiny(family)
-    settings = {"lora_target": "all", "freeze_vision_tower": False} | settings
+    frozen = family in KINDS and bool(KINDS[family].tower)
+    settings = {"lora_target": "all", "freeze_vision_tower": frozen} | settings
     recipe = FinetuningArguments(stage="sft", finetuning_type="lora", **settings)
     model = init_adapter(model.config, model, ModelArguments(model_name_or_path="."), recipe, True)
     names = (name for name, weight in model.named_parameters() if weight.requires_grad)
@@ -81,26 +81,61 @@ def trained(family: str, **settings: Any) -> set[str]:
 @pytest.mark.parametrize(("family", "word"), FULL_COPY.items())
 def test_one_line_trains_all_between_vision_and_language(family: str, word: str) -> None:
     parts = [name for name, _ in tiny(family).named_parameters() if f"{word}." in name]
-    between = {name for name in parts if "deepstack" not in name}  # those have LoRA already
+    whole = {name for name in parts if "deepstack" not in name}  # those have LoRA already
     without, with_it = trained(family), trained(family, additional_target=word)
     assert not any(f".{word}." in f".{name}" for name in without)
-    copies = {name.replace(f"{word}.", f"{word}.modules_to_save.default.") for name in between}
-    assert between
+    copies = {name.replace(f"{word}.", f"{word}.modules_to_save.default.") for name in whole}
+    assert whole
     assert with_it == without | copies
 
 
-@pytest.mark.parametrize(("family", "targets"), LORA_THERE_TOO.items())
-def test_lora_between_vision_and_language_as_well(family: str, targets: str) -> None:
-    word = FULL_COPY[family]
-    linear = {
+def between(model: torch.nn.Module, word: str) -> set[str]:
+    """The linear layers of what lies between, by their names."""
+    return {
         name
-        for name, module in tiny(family).named_modules()
+        for name, module in model.named_modules()
         if f".{word}." in f".{name}." and isinstance(module, torch.nn.Linear)
     }
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("family", LORA_THERE_TOO)
+def test_lora_between_vision_and_language_as_well(family: str, frozen: bool) -> None:
+    frozen |= bool(KINDS[family].tower)
+    linear = between(tiny(family), FULL_COPY[family])
     adapters = {f"{name}.lora_{side}.default.weight" for name in linear for side in "AB"}
-    both = trained(family, lora_target=targets, freeze_multi_modal_projector=False)
+    both = trained(
+        family,
+        lora_target=KINDS[family].targets,
+        freeze_multi_modal_projector=False,
+        freeze_vision_tower=frozen,
+    )
     assert adapters
-    assert both == trained(family) | adapters
+    assert both == trained(family, freeze_vision_tower=frozen) | adapters
+
+
+def test_families_without_such_a_list_have_no_linear_layer_there() -> None:
+    [kind] = {kind for kind, family in KINDS.items() if family.merger and not family.targets}
+    assert not between(tiny(kind), FULL_COPY[kind])
+
+
+@pytest.mark.parametrize(("kind", "recipe"), SHIPPED_LORA.values(), ids=SHIPPED_LORA)
+def test_a_shipped_recipe_trains_what_it_says(kind: str, recipe: Recipe) -> None:
+    content, view = yaml.safe_load(recipe.text()), recipe.view
+    names = trained(kind, **{key: content[key] for key in METHOD if key in content})
+    word = view.merger or PROJECTOR
+    merger = {name for name in names if f".{word}." in f".{name}" and "deepstack" not in name}
+    language = {name for name in names if "language_model" in name}
+    assert language
+    assert bool(merger) == (recipe.method == "lora" or bool(view.targets))
+    assert bool(names - merger - language) != content["freeze_vision_tower"]
+
+
+def test_towers_that_peft_does_not_know_stay_frozen() -> None:
+    """When this fails, Gemma 4's tower can be trained like the others'."""
+    [kind] = {kind for kind, family in KINDS.items() if family.tower}
+    with pytest.raises(ValueError, match=r"Gemma4ClippableLinear(?s:.)*is not supported"):
+        trained(kind, freeze_vision_tower=False)
 
 
 def test_lfm2_vl_needs_no_line() -> None:
@@ -117,11 +152,12 @@ class Run:
     def __init__(self, family: str, model: Path, data: Path, out: Path) -> None:
         self.model, self.data, self.out = model, data, out
         self.template = TEMPLATES[family]
+        self.qlora = f"depthlm_{QLORA[family]}_qlora"
         self.word = PROJECTOR if family == "pixtral" else MERGER
         self.adapter, self.merged = out / "adapter", out / "merged"
 
     def go(self, name: str, **extra: Any) -> float:
-        """Return the loss on the evaluation data, at the end."""
+        """Return the loss on the evaluation data at the end, or with none that of training."""
         from llamafactory.train.tuner import run_exp
 
         values = {
@@ -143,7 +179,7 @@ class Run:
         }
         run_exp(values | extra)
         results: dict[str, float] = json.loads((self.out / name / "all_results.json").read_text())
-        return results["eval_loss"]
+        return results["eval_loss" if "eval_loss" in results else "train_loss"]
 
     def weights(self, folder: Path) -> dict[str, torch.Tensor]:
         """What lies between, of a folder with weights, by the names inside it."""
@@ -187,6 +223,24 @@ def test_it_is_saved_with_the_adapter_and_loaded_for_evaluation(run: Run, loss: 
     again = run.go("again", adapter_name_or_path=str(run.adapter))
     assert again == pytest.approx(loss, rel=1e-4)
     assert run.go("base") != pytest.approx(loss, rel=1e-2)
+
+
+def test_adapters_there_learn_on_4_bit_weights(run: Run) -> None:
+    content = yaml.safe_load(SHIPPED[run.qlora].text())
+    run.go(
+        "adapter_4bit",
+        do_train=True,
+        do_eval=False,  # for which bitsandbytes packs weights on CPUs, in widths unlike these
+        eval_dataset=None,
+        dataset="ibims1",
+        max_steps=2,
+        learning_rate=1e-2,
+        **{key: content[key] for key in (*QUANTISED, *METHOD) if key in content},
+    )
+    learned = run.weights(run.out / "adapter_4bit")
+    zero_at_first = [weight for name, weight in learned.items() if "lora_B" in name]
+    assert zero_at_first
+    assert all(weight.any() for weight in zero_at_first)
 
 
 def test_it_is_merged_and_answers_alike(run: Run, loss: float) -> None:

@@ -52,10 +52,23 @@ def test_a_recipe_fits_its_card_with_the_same_effective_batch(recipe: Recipe) ->
 
 @pytest.mark.parametrize("recipe", TRAINING.values(), ids=TRAINING)
 def test_adapters_come_with_what_joins_tower_and_language_model(recipe: Recipe) -> None:
-    """Where weights have 16 bits, and `lora_target: all` does not adapt it already."""
-    content = yaml.safe_load(recipe.text())
-    trained = recipe.method == "lora" and recipe.view.merger
-    assert content.get("additional_target") == (recipe.view.merger if trained else None)
+    """A whole copy, or adapters on 4-bit weights; where `lora_target: all` leaves it out."""
+    content, view = yaml.safe_load(recipe.text()), recipe.view
+    whole = recipe.method == "lora" and view.merger
+    assert content.get("additional_target") == (view.merger if whole else None)
+    adapted = recipe.method == "qlora" and view.targets
+    assert content.get("lora_target", "all").replace(" ", "") == (
+        view.targets if adapted else "all"
+    )
+    trains = adapted or recipe.method == "full"
+    assert content.get("freeze_multi_modal_projector", True) is not bool(trains)
+
+
+def test_what_4_bit_weights_leave_frozen_is_said() -> None:
+    assert SHIPPED["depthlm_gemma3_4b_qlora"].view.merger
+    assert (
+        "# what joins tower and language model stays" in SHIPPED["depthlm_gemma3_4b_qlora"].text()
+    )
 
 
 def test_full_training_keeps_few_checkpoints_and_waits_for_them() -> None:
