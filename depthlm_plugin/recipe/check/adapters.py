@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...config.block import MODEL_KEYS, DepthLMConfig, parse_block
-from ...config.saved import changes, load_config, saved_template
+from ...config.block import MODEL_KEYS
+from ...config.saved import changes, saved_template
 from ...errors import ConfigError
 from .finding import Finding, error, left_out, warning
 from .settings import Settings
@@ -47,16 +47,15 @@ def view_is_as_taught(recipe: Settings) -> Iterator[Finding]:
     """Yield a block or a template that differs from what the weights were trained with."""
     try:
         taught = recipe.taught
-        if taught is None:
-            return
-        saved, folder = taught
-        config = DepthLMConfig.from_block(parse_block(recipe.get("depthlm")), base=saved)
     except ConfigError as problem:
-        if recipe.config is None and not _block_is_wrong(recipe):
-            yield error("adapter_name_or_path", str(problem))
+        yield error("adapter_name_or_path" if recipe.adapters else "model_name_or_path",
+                    str(problem))  # fmt: skip
         return
+    if taught is None or recipe.config is None:
+        return
+    saved, folder = taught
     finding = warning if recipe.trains else error
-    for change in changes(saved, config, MODEL_KEYS):
+    for change in changes(saved, recipe.config, MODEL_KEYS):
         key, _, values = change.partition(": ")
         before = values.partition(" -> ")[0]
         yield finding(
@@ -68,16 +67,6 @@ def view_is_as_taught(recipe: Settings) -> Iterator[Finding]:
     if template and recipe.get("template") and template != recipe.get("template"):
         yield finding("template", f"{folder} was trained with {template}",
                       f"template: {template}")  # fmt: skip
-
-
-def _block_is_wrong(recipe: Settings) -> bool:
-    """Return whether it is the block that is wrong, and not what was saved."""
-    try:
-        for folder in recipe.adapters:
-            load_config(folder)
-    except ConfigError:
-        return False
-    return True
 
 
 def _are_one(base: str, other: str) -> bool:

@@ -62,7 +62,8 @@ def work_is_named(recipe: Settings) -> Iterator[Finding]:
         yield error("do_train", "the recipe neither trains nor evaluates", "do_train: true")
     if recipe.trains and not recipe.names("dataset"):
         yield error("dataset", "none is named to train on", "dataset: NAME")
-    asked = recipe.get("do_predict") or recipe.get("do_eval")
+    asked = recipe.get("eval_strategy") not in (None, "no", False)
+    asked = asked or any(recipe.get(key) for key in ("do_predict", "do_eval"))
     if (asked or recipe.get("predict_with_generate")) and not recipe.names("eval_dataset"):
         yield error("eval_dataset", "none is named to evaluate on", "eval_dataset: NAME")
     if not recipe.get("output_dir"):

@@ -88,11 +88,10 @@ def precision_suits(recipe: Settings) -> Iterator[Finding]:
                       "bf16: true")  # fmt: skip
     capability = recipe.machine.capability
     if bf16 and capability is not None and capability < _AMPERE:
-        yield error(
+        yield warning(
             "bf16",
-            f"a GPU of compute capability {capability:g} cannot compute in bfloat16 (8.0 and above"
-            " can); use fp16 with LoRA, or another GPU",
-            "bf16: false",
+            f"a GPU of compute capability {capability:g} has no bfloat16 (8.0 and above have):"
+            " torch emulates it, slowly; use another GPU",
         )
 
 

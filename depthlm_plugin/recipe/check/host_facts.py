@@ -46,13 +46,14 @@ def _is_read(names: set[str]) -> bool:
 
 
 def _fields(tree: ast.Module) -> set[str]:
-    """Return the annotated fields of all dataclasses of a module."""
+    """Return the annotated fields of all dataclasses of a module that can be given."""
     return {
         item.target.id
         for node in tree.body
         if isinstance(node, ast.ClassDef)
         for item in node.body
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        if "init=False" not in ast.unparse(item)
     }
 
 

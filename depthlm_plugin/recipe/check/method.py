@@ -151,13 +151,19 @@ def warm_up_is_one(recipe: Settings) -> Iterator[Finding]:
             " the ratio; keep one, warmup_steps below 1 is a share",
             f"warmup_steps: {ratio}",
         )
-    if ratio is not None and recipe.number("warmup_ratio", 0) >= 1:
-        yield error("warmup_ratio", f"must be a share below 1, found {ratio}; whole steps are"
-                    " warmup_steps", f"warmup_steps: {ratio}")  # fmt: skip
+    if recipe.number("warmup_ratio", 0) >= 1:
+        yield warning(
+            "warmup_ratio",
+            f"is no share below 1, found {ratio}: transformers reads it as steps",
+            f"warmup_steps: {ratio}",
+        )
     share = recipe.number("warmup_steps", 0)
     if share > 1 and share != int(share):
-        yield error("warmup_steps", f"must be a share below 1 or whole steps, found {steps}",
-                    f"warmup_steps: {int(share)}")  # fmt: skip
+        yield warning(
+            "warmup_steps",
+            f"{steps} is neither a share below 1 nor whole steps: transformers cuts it off",
+            f"warmup_steps: {int(share)}",
+        )
     elif 0.3 < share < 1:
         yield warning(
             "warmup_steps",

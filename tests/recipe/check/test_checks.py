@@ -240,7 +240,15 @@ PLANTED = {
     "warm-up twice": Planted(
         "warmup_ratio", "both given", LORA, "warmup_ratio=0.1", WARNING
     ),
-    "warm-up of half a step": Planted("warmup_steps", "whole steps", LORA, "warmup_steps=10.5"),
+    "warm-up of half a step": Planted(
+        "warmup_steps", "whole steps", LORA, "warmup_steps=10.5", WARNING
+    ),
+    "warm-up of two shares": Planted(
+        "warmup_ratio", "as steps", LORA, "warmup_steps=null warmup_ratio=2", WARNING
+    ),
+    "evaluation of nothing": Planted(
+        "eval_dataset", "none is named", LORA, "eval_strategy=steps eval_steps=10"
+    ),
     "warm-up to the end": Planted(
         "warmup_steps", "during all 31 steps", LORA, "warmup_steps=500", WARNING
     ),
@@ -296,7 +304,7 @@ PLANTED = {
     "two precisions": Planted("fp16", "both given", LORA, "fp16=true"),
     "no precision": Planted("bf16", "neither", LORA, "bf16=false", WARNING),
     "no bfloat16": Planted(
-        "bf16", "compute capability 7.5", LORA, "", machine=Machine(1, 24, 7.5, everything)
+        "bf16", "compute capability 7.5", LORA, "", WARNING, machine=Machine(1, 24, 7.5, everything)
     ),
     "no flash attention": Planted(
         "flash_attn", "takes SDPA", LORA, "flash_attn=fa2", WARNING, machine=BARE
