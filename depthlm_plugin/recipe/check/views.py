@@ -47,15 +47,15 @@ def template_is_the_bases(recipe: Settings) -> Iterator[Finding]:
 
 
 def views_are_not_shrunk(recipe: Settings) -> Iterator[Finding]:
-    """Yield an `image_max_pixels` below the largest training view."""
-    view, config = recipe.view, recipe.config
-    if not recipe.trains or view is None or config is None:
+    """Yield an `image_max_pixels` below the largest training view, or below the base's one view."""
+    view = recipe.view
+    if view is None or not (recipe.trains or view.fixed_wh):
         return
     width, height = view.fixed_wh or view.largest_wh
     allowed = int(recipe.number("image_max_pixels", HOST_MAX_PIXELS))
     if width * height > allowed:
         what = "LLaMA-Factory's default of " if recipe.get("image_max_pixels") is None else ""
-        most = math.prod(view.limit_wh if not view.fixed_wh else view.fixed_wh)
+        most = math.prod(view.fixed_wh or view.limit_wh)
         yield error(
             "image_max_pixels",
             f"the largest view has {width} x {height} = {width * height} pixels, {what}{allowed}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.recipe.check.checks import findings_of
 from depthlm_plugin.recipe.check.finding import ERROR, LEFT_OUT, WARNING, Finding
-from depthlm_plugin.recipe.check.machine import Machine
+from depthlm_plugin.recipe.check.machine import Machine, machine_of
 from depthlm_plugin.recipe.check.settings import read_settings
+from depthlm_plugin.recipe.new import new_recipe
 from depthlm_plugin.recipe.shipped import SHIPPED
 
 ROWS = 1000  # 31 steps of an effective batch of 32
@@ -180,6 +181,10 @@ PLANTED = {
     "views shrunk by default": Planted(
         "image_max_pixels", "default of 589824", INTERNVL.replace("internvl3_8b", "gemma3_4b"),
         "image_max_pixels=null", change="image_max_pixels: 802816",
+    ),
+    "the one view shrunk in evaluation": Planted(
+        "image_max_pixels", "1120 x 1120", "depthlm_llama3_2_eval", "image_max_pixels=1000000",
+        change="image_max_pixels: 1254400",
     ),
     "views over the longest edge": Planted(
         "depthlm.crop_width", "side over 1024 px", "depthlm_pixtral_lora",
@@ -379,3 +384,29 @@ def test_what_is_not_known_is_said(data: Path) -> None:
     said = {each.key for each in findings if each.level == LEFT_OUT}
     assert said == {"model_name_or_path", "memory"}
     assert {each.level for each in findings} == {LEFT_OUT}
+
+
+def test_the_evaluation_of_what_was_taught_is_silent(data: Path, trained: Path) -> None:
+    """At its own focal length, without saying which."""
+    overrides = [f"dataset_dir={data}", f"adapter_name_or_path={trained / 'short'}"]
+    assert found(EVAL, *overrides) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "gpu"),
+    [
+        ("qwen", "lora", "24GB"),
+        ("qwen3vl_4b", "lora", "17GB"),
+        ("lfm2vl", "lora", "80GB"),
+        ("pixtral", "qlora", "24GB"),
+        ("internvl3_8b", "qlora", "16GB"),
+        ("qwen_7b", "full", "4x80GB"),
+        ("qwen", "full", "2x80GB"),
+    ],
+)
+def test_a_new_recipe_passes(base: str, method: str, gpu: str, data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    recipe = new_recipe(base, method, ["depthlm_train"], gpu, str(path))
+    path.write_text(recipe.text(), encoding="utf-8")
+    machine = replace(machine_of(gpu), has=everything)
+    assert findings_of(read_settings(str(path), [f"dataset_dir={data}"], machine)) == []
