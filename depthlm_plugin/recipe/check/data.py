@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import ConfigError, DepthLMError, RecordError, did_you_mean
 from ...records import storage
 from ...records.raw import parse_row
-from ...records.rows import Rows, open_rows
+from ...records.rows import Rows
 from ...records.splits import Group, GroupBy, Leak, Side, image_paths, shared_groups, shared_images
 from ...records.stated import Stated
 from ...records.units import check_units
@@ -67,7 +67,7 @@ def datasets_are_there(recipe: Settings) -> Iterator[Finding]:
         options = entry.get("depthlm")
         options = options if isinstance(options, dict) else {}
         try:
-            rows = open_rows(path)
+            rows = recipe.rows(path)
             check_units(rows, Stated.of(options, f"dataset {name!r}"), path)
             yield from _images_are_there(recipe, key, path, rows)
         except DepthLMError as problem:
@@ -86,7 +86,7 @@ def whole_images_fit(recipe: Settings) -> Iterator[Finding]:
             continue
         try:
             width, height, where = max(
-                _whole_views(path, config.focal_px),
+                _whole_views(recipe.rows(path), config.focal_px),
                 key=lambda view: view[0] * view[1],
                 default=(0, 0, ""),
             )
@@ -117,10 +117,10 @@ def sides_are_apart(recipe: Settings) -> Iterator[Finding]:
     only = {"train": train.keys() - evaluation.keys(), "eval": evaluation.keys() - train.keys()}
     if not all(only.values()):
         return
-    sides = {side: _side(files) for side, files in only.items()}
+    sides = {side: _side(recipe, files) for side, files in only.items()}
 
     def again() -> Iterator[tuple[str, str, str]]:
-        return ((side, *row) for side, files in only.items() for row in _texts(files))
+        return ((side, *row) for side, files in only.items() for row in _texts(recipe, files))
 
     of = f" (of the first {_COMPARED} rows of each file)"
     try:
@@ -236,12 +236,11 @@ def _images_are_there(recipe: Settings, key: str, path: str, rows: Rows) -> Iter
                     "media_dir: FOLDER")  # fmt: skip
 
 
-def _whole_views(path: str, focal_px: float) -> Iterator[tuple[int, int, str]]:
+def _whole_views(rows: Rows, focal_px: float) -> Iterator[tuple[int, int, str]]:
     """Yield (width, height, where) of whole images at a focal length, of some rows evenly spaced.
 
     Rows that cannot be read are left to whoever uses them.
     """
-    rows = open_rows(path)
     for row in range(0, len(rows), max(1, len(rows) // _LOOKED_AT)):
         where, raw = rows[row]
         try:
@@ -252,17 +251,17 @@ def _whole_views(path: str, focal_px: float) -> Iterator[tuple[int, int, str]]:
             continue
 
 
-def _texts(files: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _texts(recipe: Settings, files: Iterable[str]) -> Iterator[tuple[str, str]]:
     for path in sorted(files):
-        for where, raw in islice(open_rows(path), _COMPARED):
+        for where, raw in islice(recipe.rows(path), _COMPARED):
             yield where, raw if isinstance(raw, str) else json.dumps(raw, default=str)
 
 
-def _side(files: Iterable[str]) -> Side:
+def _side(recipe: Settings, files: Iterable[str]) -> Side:
     """Return the images of files, and the scenes of those records that name one."""
     side, by = Side(), GroupBy()
     with suppress(DepthLMError):  # `datasets_are_there` says what is wrong with the file
-        for where, text in _texts(files):
+        for where, text in _texts(recipe, files):
             with suppress(RecordError):  # left to whoever uses the row
                 raw = parse_row(text, where)
                 group: Group = ()
@@ -287,7 +286,7 @@ def _rows_to_train_on(recipe: Settings) -> int:
         if path is None or storage.is_remote(path):
             return 0
         try:
-            count += len(open_rows(path))
+            count += len(recipe.rows(path))
         except DepthLMError:
             return 0
     return count

@@ -15,6 +15,7 @@ from ...config.block import DepthLMConfig, parse_block
 from ...config.checks import RULES
 from ...config.saved import load_config
 from ...errors import ConfigError, did_you_mean
+from ...records.rows import Rows, open_rows
 from ...tasks import TASKS
 from ..bases import BASES, Base
 from ..families import FAMILIES, REFUSED, Family
@@ -54,12 +55,25 @@ class Settings:
         values: Its keys.
         machine: Where it is to run.
         given: Keys that the command line gave, `depthlm.` ones with the block's name.
+        opened: Records files that were opened, so that each is looked through once.
     """
 
     path: str
     values: dict[str, Any]
     machine: Machine = field(default_factory=Machine)
     given: frozenset[str] = frozenset()
+    opened: dict[str, Rows] = field(default_factory=dict, repr=False)
+
+    def rows(self, path: str) -> Rows:
+        """Return the rows of a local records file or folder.
+
+        Raises:
+            DepthLMError: As `open_rows` does.
+        """
+        place = str(Path(path).resolve())
+        if place not in self.opened:
+            self.opened[place] = open_rows(place)
+        return self.opened[place]
 
     def get(self, key: str) -> Any:
         """Return the value of a key, or None."""
