@@ -1,8 +1,9 @@
-"""`depthlm recipe` lists the shipped recipes, shows one, or writes one for a base and a card."""
+"""`depthlm recipe` lists the shipped recipes, shows one, writes one for a card, or checks one."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--gpu", required=True, help="such as 24GB, or 4x80GB")
     new.add_argument("--out", help="the recipe's file (default: print it)")
     new.set_defaults(act=_new)
+    check = actions.add_parser("check", help="what is wrong with one, all at once, without weights")
+    check.add_argument("recipe", metavar="RECIPE", help="its YAML file")
+    check.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as after llamafactory-cli train RECIPE"
+    )
+    check.add_argument(
+        "--gpu", help="such as 24GB, 4x80GB or 2xA100 (default: what nvidia-smi sees here)"
+    )
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(act=_check)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the recipes, print one, or write one."""
-    args.act(args)
-    return 0
+    """List the recipes, print one, write one, or check one; 1 if a check found an error."""
+    return args.act(args) or 0
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -102,3 +112,20 @@ def _new(args: argparse.Namespace) -> None:
         f" {found.gpus} GPU(s) of {found.card_gb} GB; estimate {described(found.memory)}",
         file=sys.stderr,
     )
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Print every finding; return 1 if one is an error."""
+    from ..recipe.check.checks import findings_of
+    from ..recipe.check.finding import ERROR
+    from ..recipe.check.machine import machine_of
+    from ..recipe.check.report import as_json, as_text, lines_of
+    from ..recipe.check.settings import read_settings
+
+    recipe = read_settings(args.recipe, args.overrides, machine_of(args.gpu))
+    findings, lines = findings_of(recipe), lines_of(args.recipe)
+    if args.json:
+        print(json.dumps(as_json(findings, recipe, lines)))
+    else:
+        print(as_text(findings, recipe, lines))
+    return int(any(finding.level == ERROR for finding in findings))

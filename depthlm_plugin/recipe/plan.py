@@ -12,6 +12,9 @@ from .sizes import Sizes
 EFFECTIVE_BATCH = 32  # samples a step, whatever the hardware: rates and steps mean the same
 TEXT_TOKENS = 100  # of the words around a question, and of each question with its answer
 CARDS = ((1, 24), (1, 48), (1, 80), (2, 80), (4, 80), (8, 80))  # GPUs, GB of each; first that fits
+_RATES = {"full": ("1.0e-5", "5.0e-6")}  # of models up to LARGE, and of larger ones
+_ADAPTER_RATES = ("1.0e-4", "5.0e-5")
+LARGE = 20e9  # parameters: larger models take the smaller rate
 _ANSWER_TOKENS = 50  # of an answer; the official one takes about 40
 _USABLE = 0.85  # of a card: an estimate that nobody measured needs room
 
@@ -45,6 +48,11 @@ class Plan:
     def fits(self) -> bool:
         """Whether the estimate fits into a card."""
         return self.memory.total_gb <= _USABLE * self.card_gb
+
+
+def learning_rate(method: str, parameters: int) -> str:
+    """Return the usual learning rate at `EFFECTIVE_BATCH`, as recipes write it."""
+    return _RATES.get(method, _ADAPTER_RATES)[parameters > LARGE]
 
 
 def load_of(family: Family, size_wh: tuple[int, int], images: int, questions: int) -> Load:

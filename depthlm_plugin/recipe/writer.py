@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .bases import BASES, Base
 from .families import Family
 from .memory import LORA_RANK, Load, Memory
-from .plan import CARDS, Plan, load_of, plan, smallest
+from .plan import CARDS, LARGE, Plan, learning_rate, load_of, plan, smallest
 from .subjects import DEPTH, Subject
 from .variants import VARIANTS
 
@@ -105,8 +105,7 @@ def _training(recipe: Recipe) -> str:
     ]
     if recipe.origin:
         head.insert(0, ("Written:", list(recipe.origin)))
-    large = sizes.parameters > 20e9
-    rates = {"full": ("1.0e-5", "5.0e-6")}.get(recipe.method, ("1.0e-4", "5.0e-5"))
+    large = sizes.parameters > LARGE
     return _environment().get_template("train.j2").render(
         name=recipe.name,
         title=[line.format(base=base.name) for line in _title(recipe)],
@@ -126,7 +125,7 @@ def _training(recipe: Recipe) -> str:
         tokens_note=_tokens_note(view, subject),
         cutoff_len=max(4096, _rounded_up(tokens)),
         lora_rank=LORA_RANK,
-        learning_rate=rates[large],
+        learning_rate=learning_rate(recipe.method, sizes.parameters),
         learning_rate_note=(
             "not published; scale with the square root of the batch size"
             if recipe.method == "full"

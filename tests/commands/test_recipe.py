@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.recipes import FOLDER
 
 from depthlm_plugin.cli import main
 from depthlm_plugin.recipe.plan import EFFECTIVE_BATCH
@@ -130,3 +132,44 @@ def test_it_is_written_with_what_was_chosen(capsys, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused_with_the_reason(capsys, arguments, message: str) -> None:
     assert message in refused(capsys, *arguments)
+
+
+def check(capsys, *arguments: str) -> tuple[int, str]:
+    recipe = str(FOLDER / "depthlm_qwen_lora.yaml")
+    status = main(["recipe", "check", recipe, *arguments, "--gpu", "24GB"])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return status, printed.out
+
+
+def test_a_check_says_where_and_how_to_mend_it(capsys) -> None:
+    status, printed = check(capsys, "cutoff_len=100", "dataset_dir=gone")
+    assert status == 1
+    assert "error: cutoff_len (command line): the largest sample takes 2100 image" in printed
+    assert "\n    cutoff_len: 2304\n" in printed
+    assert printed.endswith("depthlm_qwen_lora.yaml: 2 errors, 0 warnings, 0 left out\n")
+
+
+def test_a_check_is_read_by_programs(capsys) -> None:
+    status, printed = check(capsys, "--json")
+    found = json.loads(printed)
+    assert status == 1
+    assert (found["errors"], found["warnings"]) == (1, 0)
+    [finding] = found["findings"]
+    lines = (FOLDER / "depthlm_qwen_lora.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[finding["line"] - 1].startswith("dataset_dir:")
+    assert finding["level"] == "error"
+
+
+def test_warnings_do_not_fail_a_check(capsys, tmp_path: Path) -> None:
+    info = {"depthlm_train": {"formatting": "depthlm", "file_name": "https://example.org/a.jsonl"}}
+    (tmp_path / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
+    status, printed = check(capsys, f"dataset_dir={tmp_path}", "bf16=false")
+    assert status == 0
+    assert "warning: bf16" in printed
+    assert "left out: dataset: depthlm_train is remote" in printed
+
+
+def test_a_recipe_that_is_not_there_cannot_be_checked(capsys) -> None:
+    assert main(["recipe", "check", "gone.yaml"]) == 1
+    assert "gone.yaml: there is no such recipe" in capsys.readouterr().err
