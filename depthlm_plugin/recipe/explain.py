@@ -12,6 +12,7 @@ EXPLAINED = {
     "quantization_method": "who quantises: bitsandbytes, while loading",
     "upcast_layernorm": "normalisation in 32 bits",
     "image_max_pixels": "LLaMA-Factory shrinks what is larger, which would change the focal length",
+    "flash_attn": "how attention is computed; auto, the default, is SDPA and never flash-attn",
     "depthlm": "the block of this package",
     "focal_px": "focal length to which every picture is resampled, both axes, pixels",
     "crop_height": "smallest and largest height of a training crop, pixels",
@@ -65,7 +66,7 @@ EXPLAINED = {
 }
 """Key -> what it means; keys inside DeepSpeed's configuration and the tasks' names are theirs."""
 
-_KEY = re.compile(r"^( {0,2})(\w+):")
+_KEY = re.compile(r"^( {0,2})(?:# )?(\w+):")  # also of what is to be uncommented
 
 
 def explained(recipe: str) -> str:

@@ -135,6 +135,11 @@ def test_every_key_is_explained_and_nothing_else_changes(name: str) -> None:
         assert re.search(rf"^ *# {re.escape(EXPLAINED[key])}\n *{key}:", explained(text), re.M)
 
 
+@pytest.mark.parametrize("recipe", TRAINING.values(), ids=TRAINING)
+def test_flash_attention_is_offered_and_explained(recipe: Recipe) -> None:
+    assert f"# {EXPLAINED['flash_attn']}\n# flash_attn: fa2 " in explained(recipe.text())
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_block_is_one(name: str) -> None:
     DepthLMConfig.from_block(yaml.safe_load(SHIPPED[name].text())["depthlm"])
