@@ -32,7 +32,7 @@ COMMANDS = {
     "report": "scores, plots and pictures of finished runs, as one file",
     "bench": "DepthLMBench: the evaluation sets that are there, next to published numbers",
     "harness": "a task folder with which lmms-eval asks any served model",
-    "recipe": "the shipped recipes: list them, print one, or write one for a base and a card",
+    "recipe": "the shipped recipes: list, print, write one for a base and a card, check one",
 }
 """Every command with its one-line help. `commands/NAME.py` has `add_arguments` and `run`."""
 
