@@ -16,9 +16,15 @@ _FAR_BATCH = 3.9  # times the batch for which the rate is meant
 def tower_is_trained(recipe: Settings) -> Iterator[Finding]:
     """Yield a frozen vision tower, which would have to learn to see marks of five pixels.
 
-    4-bit recipes freeze it to save memory, and say so.
+    4-bit recipes freeze it to save memory, and say so; LoRA cannot train that of every family.
     """
     if not recipe.trains or recipe.method not in ("lora", "full"):
+        return
+    family = recipe.seen.family
+    if recipe.method == "lora" and family is not None and family.tower:
+        if recipe.get("freeze_vision_tower") is False:
+            reason = " ".join(family.tower)
+            yield error("freeze_vision_tower", reason, "freeze_vision_tower: true")
         return
     drawn = recipe.config is None or recipe.config.reference != "text"
     if drawn and recipe.get("freeze_vision_tower") in (None, True):

@@ -214,6 +214,10 @@ PLANTED = {
         "freeze_vision_tower", "default freezes it", LORA, "freeze_vision_tower=null", WARNING,
         "freeze_vision_tower: false",
     ),
+    "tower that LoRA cannot train": Planted(
+        "freeze_vision_tower", "Gemma4ClippableLinear", "depthlm_gemma4_e4b_lora",
+        "freeze_vision_tower=false", change="freeze_vision_tower: true",
+    ),
     "merger forgotten": Planted(
         "additional_target", "never adapts", LORA, "additional_target=null", WARNING,
         "additional_target: merger",
