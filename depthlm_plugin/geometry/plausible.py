@@ -17,7 +17,7 @@ RECORD_MEDIAN_M = (0.05, 300.0)
 """Medians of one picture's depths, metres: no lidar of a car reaches farther."""
 MEDIAN_M = (0.05, 200.0)
 """Medians of a whole dataset; outside, every dataset that we know of had a wrong unit."""
-USUAL_UNITS = (1000.0, 100.0, 4000.0, 5000.0, 512.0, 256.0, 6553.5)
+USUAL_UNITS = (1000.0, 100.0, 4000.0, 5000.0, 512.0, 256.0, 8000.0, 6553.5)
 """How many of a depth image's units are a metre, in public datasets."""
 
 _OFF_MIDDLE = 0.2  # of the side, the principal point
@@ -53,10 +53,11 @@ def unusual_camera(camera: Camera) -> str | None:
     return "; ".join([", ".join(found), *guesses[:1]])
 
 
-def unit_guesses(median: float, limits: tuple[float, float] = MEDIAN_M) -> list[float]:
-    """Return in which usual units a metre, of which `median` is none, could have been written."""
+def unit_question(median: float, limits: tuple[float, float] = MEDIAN_M) -> str:
+    """Return a question about the units that a median which is no metres may be in, or nothing."""
     low_m, high_m = limits
-    return [unit for unit in USUAL_UNITS if low_m <= median / unit <= high_m]
+    usual = [f"{unit:g}" for unit in USUAL_UNITS if low_m <= median / unit <= high_m]
+    return f"are {' or '.join(usual[:2])} of its units a metre? " if usual else ""
 
 
 def is_depth(depth_m: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -19,7 +19,7 @@ from ..geometry.plausible import (
     DEPTH_M,
     RECORD_MEDIAN_M,
     is_depth,
-    unit_guesses,
+    unit_question,
     unusual_camera,
 )
 from ..geometry.rigid import check_pose
@@ -181,8 +181,7 @@ def _check_unit(depth_m: Floats, where: str) -> None:
     low_m, high_m = RECORD_MEDIAN_M
     if low_m <= median_m <= high_m:
         return
-    guesses = unit_guesses(median_m, RECORD_MEDIAN_M)
-    unit = f"are {guesses[0]:g} of its units a metre? " if guesses else ""
+    unit = unit_question(median_m, RECORD_MEDIAN_M)
     raise RecordError(
         "implausible unit",
         where,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DepthLMError, RecordError
-from ..geometry.plausible import MEDIAN_M, unit_guesses
+from ..geometry.plausible import MEDIAN_M, unit_question
 from .pair import is_pair
 from .raw import numbers, parse_row
 from .rows import Rows, open_rows
@@ -52,8 +52,7 @@ def check_units(rows: Rows, stated: Stated, name: str) -> None:
     low_m, high_m = MEDIAN_M
     if low_m <= median_m <= high_m:
         return
-    guesses = unit_guesses(median_m)
-    unit = f"are {guesses[0]:g} of its units a metre? " if guesses else ""
+    unit = unit_question(median_m)
     raise DepthLMError(
         f"{name}: the unit looks wrong: the median depth of {len(medians)} of its records is"
         f" {median_m:.3g} m, expected {low_m:g} to {high_m:g} m; {unit}Convert them, or, where"

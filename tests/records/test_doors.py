@@ -66,7 +66,7 @@ def test_a_wrong_statement_is_refused(unusual):
     ("depth", "found"),
     [
         ([235, 240, 245], "the median depth of 12 of its records is 240 m, expected 0.05 to 200 m"),
-        ([250, 260, 240], "are 1000 of its units a metre?"),
+        ([250, 260, 240], "are 1000 or 100 of its units a metre?"),
     ],
 )
 def test_centimetres_of_a_room_are_seen_over_the_whole_dataset(record_folder, depth, found):

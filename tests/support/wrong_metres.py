@@ -30,7 +30,7 @@ def _depths(*values: Any) -> dict[str, Any]:
 # What the record says instead, the reason why it is refused, and what the message must hold.
 REFUSED: dict[str, tuple[dict[str, Any] | str, str, str]] = {
     # units
-    "millimetres": (_depths(1500, 2500, 3500), UNIT, "are 1000 of its units a metre?"),
+    "millimetres": (_depths(1500, 2500, 3500), UNIT, "are 1000 or 100 of its units a metre?"),
     "far centimetres": (_depths(350, 450, 380), UNIT, '"unusual": ["depth"]'),
     "raw 1/5000": (_depths(7500, 9500, 9800), UNIT, "expected 0.05 to 300 m"),
     "kilometres": (_depths(0.0015, 0.0025, 0.0035), UNIT, "the median of its 3 depths is 0.0025 m"),

@@ -11,9 +11,8 @@ import numpy as np
 
 from ...errors import DepthLMError
 from ...geometry.arrays import Floats
+from ...geometry.plausible import MEDIAN_M, USUAL_UNITS
 
-PLAUSIBLE_M = (0.05, 200.0)  # medians outside are a wrong unit in every dataset we know of
-USUAL_UNITS = (1000, 4000, 5000, 512, 256, 8000, 6553.5)  # a metre, of depth PNGs
 _BINS = 200  # of the histogram, a factor e: 0.5 % wide
 SHOWN = 20  # problems kept in words; all are counted
 
@@ -136,7 +135,7 @@ def check_unit(counts: Counts, options: dict[str, Any]) -> None:
         DepthLMError: For such a median; the message says it, and how to confirm or correct it.
     """
     median_m = counts.quantile_m(0.5)
-    low_m, high_m = PLAUSIBLE_M
+    low_m, high_m = MEDIAN_M
     if math.isnan(median_m) or low_m <= median_m <= high_m:
         return
     advice = "if these really are its metres, say so with --unusual depth"
