@@ -68,8 +68,8 @@ class Reader(ABC):
     """Which of `pose`, `timestamp` and `speed_m_s` its records can have."""
     OFFICIAL: ClassVar[Official | None] = None
     """How DepthLM's published labels differ, where there are some."""
-    CAMERA_GIVEN: ClassVar[bool] = False
-    """Whether the user may have given the cameras, so that unusual ones are asked about."""
+    CALIBRATED: ClassVar[bool] = False
+    """Whether cameras are the dataset's own calibration: elsewhere unusual ones are asked about."""
     ANNOUNCED: ClassVar[tuple[str, ...]] = ()
     """The reasons of `RecordError` for which the card says that frames are left out: a curation
     that leaves out no others succeeds."""

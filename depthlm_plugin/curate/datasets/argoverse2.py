@@ -77,6 +77,7 @@ class Argoverse2(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test")
     STORED_DEPTH: ClassVar[str] = "lidar, m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "distance",

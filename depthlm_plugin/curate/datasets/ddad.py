@@ -86,6 +86,7 @@ class Ddad(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
     STORED_DEPTH: ClassVar[str] = "lidar, m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",

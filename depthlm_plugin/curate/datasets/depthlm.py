@@ -55,6 +55,7 @@ class DepthLMFiles(Reader):
     media_dir: str | None = None
 
     STORED_DEPTH: ClassVar[str] = "as given"
+    CALIBRATED: ClassVar[bool] = True  # `check_record` has asked
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     VERBATIM: ClassVar[bool] = True
 

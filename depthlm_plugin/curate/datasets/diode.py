@@ -47,6 +47,7 @@ class Diode(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train")
     STORED_DEPTH: ClassVar[str] = "z unless told, m"
+    CALIBRATED: ClassVar[bool] = True
 
     def items(self) -> Iterator[Item]:
         """Yield the pictures of `<split>/<place>/scene_*/scan_*/`, in name order."""

@@ -45,6 +45,7 @@ class Eth3d(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train",)
     STORED_DEPTH: ClassVar[str] = "z, m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     OFFICIAL: ClassVar[Official] = Official(
         "distance",

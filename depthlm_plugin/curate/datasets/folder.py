@@ -86,7 +86,6 @@ class RgbdFolder(Reader):
     scene_stars: int | None = None
 
     STORED_DEPTH: ClassVar[str] = "stated by you"
-    CAMERA_GIVEN: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 
     def items(self) -> Iterator[Item]:

@@ -40,6 +40,7 @@ class Hm3d(Omnidata):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "all")
     STORED_DEPTH: ClassVar[str] = "z, 1/512 m"
+    CALIBRATED: ClassVar[bool] = True
     ANNOUNCED: ClassVar[tuple[str, ...]] = ("mostly holes",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     COMPONENT: ClassVar[str] = "hm3d"

@@ -66,6 +66,7 @@ class Hypersim(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
     STORED_DEPTH: ClassVar[str] = "distance, m"
+    CALIBRATED: ClassVar[bool] = True
     ANNOUNCED: ClassVar[tuple[str, ...]] = ("tilt-shift camera",)
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
 

@@ -43,6 +43,7 @@ class Ibims1(Reader):
     """
 
     STORED_DEPTH: ClassVar[str] = "z, 50/65535 m"
+    CALIBRATED: ClassVar[bool] = True
     OFFICIAL: ClassVar[Official] = Official(
         "z",
         border_px=10,

@@ -62,6 +62,7 @@ class Matterport3d(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("all", "train", "val", "test")
     STORED_DEPTH: ClassVar[str] = "z, 1/4000 m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     OFFICIAL: ClassVar[Official] = Official(
         "distance",

@@ -96,6 +96,7 @@ class NuScenes(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("mini", "train")
     STORED_DEPTH: ClassVar[str] = "lidar, m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "z",

@@ -52,6 +52,7 @@ class NyuV2(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("test", "train")
     STORED_DEPTH: ClassVar[str] = "z, m"
+    CALIBRATED: ClassVar[bool] = True
 
     def items(self) -> Iterator[Item]:
         """Yield the frames of the split, by their numbers, which count from 1."""

@@ -35,6 +35,7 @@ class SunRgbdNyu(SunRgbdFrames):
     depth: str = "raw"
 
     STORED_DEPTH: ClassVar[str] = "z, rotated mm"
+    CALIBRATED: ClassVar[bool] = True
     OFFICIAL: ClassVar[Official] = Official(
         "distance", "all", scale=0.8, note=NOTE.format("All 1449 frames, train and test.")
     )

@@ -34,6 +34,7 @@ class SunRgbd(SunRgbdFrames):
     """
 
     STORED_DEPTH: ClassVar[str] = "z, rotated mm"
+    CALIBRATED: ClassVar[bool] = True
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
         "all",

@@ -40,6 +40,7 @@ class Taskonomy(Omnidata):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
     STORED_DEPTH: ClassVar[str] = "z, 1/512 m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose",)
     COMPONENT: ClassVar[str] = "taskonomy"
 

@@ -68,6 +68,7 @@ class TumRgbd(Reader):
     """
 
     STORED_DEPTH: ClassVar[str] = "z, 1/5000 m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
 
     def items(self) -> Iterator[Item]:

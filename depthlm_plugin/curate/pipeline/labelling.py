@@ -172,7 +172,7 @@ class Job:
             RecordError: `unusual camera`.
         """
         problem = unusual_camera(camera)
-        if problem and self.reader.CAMERA_GIVEN and "camera" not in self.reader.unusual:
+        if problem and not self.reader.CALIBRATED and "camera" not in self.reader.unusual:
             raise RecordError(
                 "unusual camera",
                 where,

@@ -78,7 +78,6 @@ class HuggingFaceDataset(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = (*SPLIT_WORDS, "all")
     STORED_DEPTH: ClassVar[str] = "stated by you"
-    CAMERA_GIVEN: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
 
     def items(self) -> Iterator[Item]:

@@ -62,6 +62,7 @@ class Kitti(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("eigen_test", "train", "val")
     STORED_DEPTH: ClassVar[str] = "z, 1/256 m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp", "speed_m_s")
 
     def items(self) -> Iterator[Item]:

@@ -62,6 +62,7 @@ class ScanNetPP(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("val", "train", "published_train", "published_eval")
     STORED_DEPTH: ClassVar[str] = "z, mm"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp")
     OFFICIAL: ClassVar[Official] = Official(
         "distance",

@@ -67,6 +67,7 @@ class Waymo(Reader):
 
     SPLITS: ClassVar[tuple[str, ...]] = ("training", "validation", "testing")
     STORED_DEPTH: ClassVar[str] = "five lidars, m"
+    CALIBRATED: ClassVar[bool] = True
     MOTION: ClassVar[tuple[str, ...]] = ("pose", "timestamp", "speed_m_s")
     OFFICIAL: ClassVar[Official] = Official(
         "distance",
