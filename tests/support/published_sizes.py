@@ -88,6 +88,16 @@ def qwen3(
     }
 
 
+def internvl(
+    kind: str, layers: int, hidden: int, inter: int, heads: int, kv: int, **more: Any
+) -> Any:
+    return {
+        "text_config": text(layers, hidden, inter, heads, kv, model_type=kind, **more),
+        "vision_config": INTERNVIT_300M,
+        "tie_word_embeddings": False,
+    }
+
+
 SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen2.5-VL-3B": ("Qwen2_5_VL", qwen25(36, 2048, 11008, 16, 2, 151936)),
     "Qwen2.5-VL-7B": ("Qwen2_5_VL", qwen25(28, 3584, 18944, 28, 4, 152064)),
@@ -146,41 +156,15 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
             "tie_word_embeddings": False,
         },
     ),
-    "InternVL3-2B": (
-        "InternVL",
-        {
-            "text_config": text(28, 1536, 8960, 12, 2, model_type="qwen2", vocab_size=151674),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
-    ),
-    "InternVL3-8B": (
-        "InternVL",
-        {
-            "text_config": text(28, 3584, 18944, 28, 4, model_type="qwen2", vocab_size=151674),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
-    ),
+    "InternVL3-2B": ("InternVL", internvl("qwen2", 28, 1536, 8960, 12, 2, vocab_size=151674)),
+    "InternVL3-8B": ("InternVL", internvl("qwen2", 28, 3584, 18944, 28, 4, vocab_size=151674)),
     "InternVL3.5-4B": (
         "InternVL",
-        {
-            "text_config": text(
-                36, 2560, 9728, 32, 8, model_type="qwen3", head_dim=128, vocab_size=151936
-            ),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
+        internvl("qwen3", 36, 2560, 9728, 32, 8, head_dim=128, vocab_size=151936),
     ),
     "InternVL3.5-8B": (
         "InternVL",
-        {
-            "text_config": text(
-                36, 4096, 12288, 32, 8, model_type="qwen3", head_dim=128, vocab_size=151936
-            ),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
+        internvl("qwen3", 36, 4096, 12288, 32, 8, head_dim=128, vocab_size=151936),
     ),
     "Gemma-3-4B": (
         "Gemma3",
