@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -10,9 +9,9 @@ from typing import Any
 
 from llamafactory.extras.constants import EngineName
 
-from ..config.saved import load_config, save_config
+from ..config.saved import load_config
 from . import compat
-from .run import resolve_config
+from .run import weights_of
 
 
 def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,22 +30,15 @@ def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
 def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return LLaMA-Factory's `get_infer_args`, which knows models that depthlm has trained.
 
-    Their config is kept with an exported model, and where they are to chat, the seams of the chat
-    engine must hold.
+    Where they are to chat, the seams of the chat engine must hold.
     """
 
     @wraps(original)
     def get_infer_args(args: Any = None) -> Any:
         parsed = original(args)
-        model_args, data_args = parsed[0], parsed[1]
-        folders = [*(model_args.adapter_name_or_path or []), model_args.model_name_or_path]
-        if not any(load_config(folder) for folder in folders):
-            return parsed
-        export_dir = getattr(model_args, "export_dir", None)
-        if export_dir is not None:
-            os.makedirs(export_dir, exist_ok=True)
-            save_config(resolve_config(data_args, model_args), export_dir, data_args.template)
-        elif model_args.infer_backend == EngineName.HF:
+        model_args = parsed[0]
+        chats = model_args.export_dir is None and model_args.infer_backend == EngineName.HF
+        if chats and any(load_config(folder) for folder in weights_of(model_args)):
             import_module("llamafactory.chat.hf_engine")
             compat.require()
         return parsed

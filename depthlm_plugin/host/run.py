@@ -11,6 +11,7 @@ from typing import Any
 
 from llamafactory.extras import logging
 
+from ..card.origin import Training, data_of, training_on
 from ..config.block import (
     CONFIG_KEYS,
     EVALUATION_KEYS,
@@ -18,7 +19,7 @@ from ..config.block import (
     DepthLMConfig,
     parse_block,
 )
-from ..config.saved import changes, load_config
+from ..config.saved import changes, load_config, saved_training
 from ..errors import ConfigError
 from ..records import storage
 from ..records.rows import open_rows
@@ -53,6 +54,7 @@ class Run:
         template: LLaMA-Factory's chat template.
         identity: A short text that differs between weights, and between what they are shown.
         lacking: What each depth dataset lacks for which of the tasks (`requirements.lacking`).
+        training: What is known of the training before it begins, for the model card.
     """
 
     config: DepthLMConfig
@@ -63,6 +65,7 @@ class Run:
     template: str | None
     identity: str = ""
     lacking: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
 
     def records_path(self, name: str) -> str:
         """Return the records file (or folder) of a depth dataset."""
@@ -178,8 +181,10 @@ def prepare(
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
     grid = grid_of(processor)
     quicken(processor)
-    identity = _identity(model_args, config)
+    identity = identity_of(model_args, config)
     run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template, identity)
+    if training_args.do_train:
+        run = replace(run, training=_training(model_args, data_args, dataset_dir))
     if any(TASKS[task].images == 2 for task in config.tasks):
         run = replace(run, lacking=_lacking(run))
     _leave_unfinished(training_args)
@@ -188,9 +193,22 @@ def prepare(
     return run
 
 
-def _identity(model_args: Any, config: DepthLMConfig) -> str:
-    """Return a short text that differs between models, and between what they are shown."""
-    folders = [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+def weights_of(model_args: Any) -> list[str]:
+    """Return the model that is loaded, a path or a name on the hub, and its adapters."""
+    return [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+
+
+def _training(model_args: Any, data_args: Any, dataset_dir: str) -> Training:
+    info, (model, *adapters) = dataset_info(data_args), weights_of(model_args)
+    datasets = [data_of(name, info.get(name, {}), dataset_dir) for name in data_args.dataset or []]
+    return training_on(model, [saved_training(folder) for folder in (model, *adapters)], datasets)
+
+
+def identity_of(model_args: Any, config: DepthLMConfig) -> str:
+    """Return a short text that differs between weights, and between what they are shown."""
+    folders = [
+        os.path.realpath(path) if os.path.isdir(path) else path for path in weights_of(model_args)
+    ]
     weights = [
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
         for folder in folders

@@ -85,6 +85,13 @@ SEAMS = (
         "trainer:trainer_on",
     ),
     Seam(
+        "train.trainer_utils",
+        "create_modelcard_and_push",
+        "trainer model_args data_args training_args",
+        "publish:create_modelcard_and_push_with",
+    ),
+    Seam("train.tuner", "export_model", "args", "publish:export_model_with"),
+    Seam(
         "chat.hf_engine", "HuggingfaceEngine.__init__", "self model_args", "chat:engine_init_with"
     ),
     Seam(
