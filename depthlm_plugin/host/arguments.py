@@ -11,8 +11,10 @@ from typing import Any
 from llamafactory.extras.constants import EngineName
 
 from ..config.saved import load_config, save_config
+from ..errors import HostError
 from . import compat
-from .run import resolve_config
+from .doors import refuse_closed_doors
+from .run import depth_datasets, resolve_config, trains_on_depth
 
 
 def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,6 +28,48 @@ def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
         return args
 
     return read_args
+
+
+def parse_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaMA-Factory's `_parse_args`, refusing what depth runs cannot use (`doors.py`).
+
+    Here and not later: LLaMA-Factory's own checks come next, and ask for packages that would not
+    help.
+    """
+
+    @wraps(original)
+    def _parse_args(*args: Any, **kwargs: Any) -> Any:
+        parsed = original(*args, **kwargs)
+        data_args = next((group for group in parsed if hasattr(group, "dataset_dir")), None)
+        training_args = next((group for group in parsed if hasattr(group, "do_train")), None)
+        if data_args is None or training_args is None or not depth_datasets(data_args):
+            return parsed
+        block = getattr(data_args, "depthlm", None)
+        refuse_closed_doors(parsed, block, trains=trains_on_depth(data_args, training_args))
+        return parsed
+
+    return _parse_args
+
+
+def v1_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the `get_args` of LLaMA-Factory's next trainer, which says whose recipe it was given.
+
+    It knows hardly a key of LLaMA-Factory's recipes, and would only list those of this one.
+    """
+
+    @wraps(original)
+    def get_args(args: Any = None) -> Any:
+        try:
+            return original(args)
+        except ValueError as refused:
+            if "depthlm" not in str(refused):
+                raise
+            raise HostError(
+                "USE_V1=1 starts LLaMA-Factory's next trainer (v1), which has other keys and knows"
+                " no depth data; unset USE_V1"
+            ) from refused
+
+    return get_args
 
 
 def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:

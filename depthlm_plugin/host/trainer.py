@@ -75,7 +75,9 @@ def trainer_on(base: Any) -> Any:
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):
                 return super()._get_train_sampler(*args, **kwargs)
-            self.train_dataset.set_shuffle(not self.finetuning_args.disable_shuffling)
+            in_order = getattr(self.args, "train_sampling_strategy", "random") == "sequential"
+            shuffles = not (in_order or self.finetuning_args.disable_shuffling)
+            self.train_dataset.set_shuffle(shuffles)
             return EpochSampler(self.train_dataset)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
