@@ -11,7 +11,7 @@ from typing import Any
 from llamafactory.extras.constants import EngineName
 
 from ..config.saved import load_config, save_config
-from ..errors import HostError
+from ..errors import ConfigError, HostError
 from . import compat
 from .doors import refuse_closed_doors
 from .run import depth_datasets, resolve_config, trains_on_depth
@@ -88,6 +88,11 @@ def get_infer_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
             return parsed
         export_dir = getattr(model_args, "export_dir", None)
         if export_dir is not None:
+            if model_args.adapter_name_or_path and model_args.quantization_bit is not None:
+                raise ConfigError(
+                    "depthlm: quantization_bit: adapters cannot be merged into quantised weights,"
+                    " only into the base as it is; remove it"
+                )
             os.makedirs(export_dir, exist_ok=True)
             save_config(resolve_config(data_args, model_args), export_dir, data_args.template)
         elif model_args.infer_backend == EngineName.HF:

@@ -34,9 +34,13 @@ from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
 from .open_views import is_view
+from .quantised import mend_quantised
 from .run import Run
+from .vocabulary import mend_vocabulary
 
 logger = logging.get_logger("llamafactory.depthlm")
+
+_CONVERTED = "pissa_converted"  # where LLaMA-Factory's callback puts the adapter to be used
 
 
 def trainer_on(base: Any) -> Any:
@@ -59,6 +63,8 @@ def trainer_on(base: Any) -> Any:
             super().__init__(*args, **kwargs)
             if depthlm is not None:
                 mend_attention(self.model)
+                mend_vocabulary(self.model)
+                mend_quantised(self.model)
             self._of_answers = depthlm is not None and self._can_shorten()
 
         __init__._depthlm = True  # type: ignore[attr-defined]
@@ -69,8 +75,10 @@ def trainer_on(base: Any) -> Any:
                 run = self._depthlm_run
                 lazy = isinstance(self.train_dataset, LazySamples)
                 data = self.train_dataset.description() if lazy else None
-                folder = output_dir or self.args.output_dir
+                folder = Path(output_dir or self.args.output_dir)
                 save_config(run.config, folder, run.template, data)
+                if (folder / _CONVERTED).is_dir():
+                    save_config(run.config, folder / _CONVERTED, run.template, data)
 
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):
