@@ -55,6 +55,8 @@ _CLOSED = {
     " (depthlm split makes one)",
     "batch_eval_metrics": "depth answers are scored as a whole; remove it",
     "split_special_tokens": "would split the tokens that stand for the picture; remove it",
+    "adapter_folder": "what the adapter was taught is looked for in adapter_name_or_path; give the"
+    " whole path there",
     "mixture_of_depths": "its models read text only; remove it",
     "use_unsloth": f"unsloth {_UNPROVEN}; remove it",
     "use_kt": f"KTransformers {_UNPROVEN}; remove it",

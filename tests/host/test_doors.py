@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,38 @@ OPEN = {
 @pytest.mark.parametrize("settings", OPEN.values(), ids=OPEN)
 def test_open_doors(folder: Path, settings: dict[str, Any]) -> None:
     parse(folder, **settings)
+
+
+FULL = {"finetuning_type": "full"}
+EVALUATE = {"do_train": False, "dataset": ..., "eval_dataset": "depthlm_eval"}
+GENERATE = EVALUATE | {"predict_with_generate": True}
+HOST = {
+    "vLLM": ({"infer_backend": "vllm"}, "only available for API, CLI and Web"),
+    "SGLang": ({"infer_backend": "sglang"}, "only available for API, CLI and Web"),
+    "answers that are not generated": (EVALUATE | {"do_predict": True}, "predict_with_generate"),
+    "accuracy of answers": (GENERATE | {"compute_accuracy": True}, "compute_accuracy"),
+    "GaLore with LoRA": ({"use_galore": True}, "Cannot use LoRA with GaLore"),
+    "GaLore": (FULL | {"use_galore": True}, "pip install galore_torch"),
+    "APOLLO": (FULL | {"use_apollo": True}, "pip install apollo_torch"),
+    "BAdam": (FULL | {"use_badam": True}, "pip install badam"),
+    "Adam-mini": (FULL | {"use_adam_mini": True}, "pip install adam-mini"),
+    "all quantised weights": (FULL | {"quantization_bit": 4}, "only compatible with the LoRA"),
+    "PiSSA of them": ({"pissa_init": True, "quantization_bit": 4}, "scripts/pissa_init.py"),
+    "more of them": ({"resize_vocab": True, "quantization_bit": 4}, "Cannot resize embedding"),
+    "spread to train": (
+        {"quantization_bit": 4, "quantization_device_map": "auto"}, "Cannot use device map",
+    ),
+    "FP8 of them": ({"quantization_bit": 4, "fp8": True}, "FP8 training is not compatible"),
+    "bfloat16 only, on a CPU": ({"pure_bf16": True}, "does not support `pure_bf16`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "reason"), HOST.values(), ids=HOST)
+def test_what_llamafactory_refuses_itself(folder: Path, settings: Any, reason: str) -> None:
+    """As early, and in words that are true of depth data."""
+    with pytest.raises((ValueError, PackageNotFoundError)) as refused:
+        parse(folder, **settings)
+    assert reason in str(refused.value)
 
 
 def test_megatron_bridge(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,11 @@ CLOSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "part of training data": ({"val_size": 0.1}, "val_size", "crops of scenes that are trained on"),
     "metrics by batch": ({"batch_eval_metrics": True}, "batch_eval_metrics", "scored as a whole"),
     "split tokens": ({"split_special_tokens": True}, "split_special_tokens", "stand for the pict"),
+    "adapter in a folder": (
+        {"adapter_name_or_path": "/nowhere", "adapter_folder": "last"},
+        "adapter_folder",
+        "give the whole path there",
+    ),
     "mixture of depths": ({"mixture_of_depths": "convert"}, "mixture_of_depths", "read text only"),
     "unsloth": (
         {"use_unsloth": True},
