@@ -69,6 +69,7 @@ _FROM_ENVIRONMENT = {"use_mca": "USE_MCA", "use_megatron_bridge": "USE_MEGATRON_
 _CLOSED_TO_TRAINING = {
     "use_asft_loss": "its reference model is not shown the pictures; use_dft_loss and"
     " use_eaft_loss can be used",
+    "use_adam_mini": "LLaMA-Factory asks the model for the heads of a language model; remove it",
     "label_smoothing_factor": "transformers' label smoother does not shift the labels of VLMs:"
     " every token would be taught as its own answer; remove it",
 }
@@ -83,6 +84,13 @@ _CLOSED_TO_LAZY = dict.fromkeys(
     ),
     _ALL_SAMPLES,
 )
+
+
+_PROJECTED = {
+    "use_galore": ("adamw_torch", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adafactor"),
+    "use_apollo": ("adamw_torch",),
+}
+"""Key -> the values of `optim` that LLaMA-Factory takes with it."""
 
 
 def closed_doors(
@@ -157,6 +165,10 @@ def _of_training(get: Get) -> Iterator[Closed]:
             "LLaMA-Factory finds the blocks of language models only; use finetuning_type: freeze",
             "finetuning_type: freeze",
         )
+    for key, optimizers in _PROJECTED.items():
+        if get(key) and get("optim") not in optimizers:
+            yield Closed(key, f"needs optim: {' or '.join(optimizers)}, which is not the default",
+                         "optim: adamw_torch")  # fmt: skip
     accelerator = get("accelerator_config")
     if isinstance(accelerator, Mapping):
         dispatches = accelerator.get("dispatch_batches")

@@ -81,6 +81,7 @@ def test_open_doors(folder: Path, settings: dict[str, Any]) -> None:
 
 
 FULL = {"finetuning_type": "full"}
+PROJECTED = FULL | {"optim": "adamw_torch"}
 EVALUATE = {"do_train": False, "dataset": ..., "eval_dataset": "depthlm_eval"}
 GENERATE = EVALUATE | {"predict_with_generate": True}
 HOST = {
@@ -89,10 +90,9 @@ HOST = {
     "answers that are not generated": (EVALUATE | {"do_predict": True}, "predict_with_generate"),
     "accuracy of answers": (GENERATE | {"compute_accuracy": True}, "compute_accuracy"),
     "GaLore with LoRA": ({"use_galore": True}, "Cannot use LoRA with GaLore"),
-    "GaLore": (FULL | {"use_galore": True}, "pip install galore_torch"),
-    "APOLLO": (FULL | {"use_apollo": True}, "pip install apollo_torch"),
+    "GaLore": (PROJECTED | {"use_galore": True}, "pip install galore_torch"),
+    "APOLLO": (PROJECTED | {"use_apollo": True}, "pip install apollo_torch"),
     "BAdam": (FULL | {"use_badam": True}, "pip install badam"),
-    "Adam-mini": (FULL | {"use_adam_mini": True}, "pip install adam-mini"),
     "all quantised weights": (FULL | {"quantization_bit": 4}, "only compatible with the LoRA"),
     "PiSSA of them": ({"pissa_init": True, "quantization_bit": 4}, "scripts/pissa_init.py"),
     "more of them": ({"resize_vocab": True, "quantization_bit": 4}, "Cannot resize embedding"),

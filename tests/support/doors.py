@@ -45,6 +45,21 @@ CLOSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "does not shift the labels of VLMs",
     ),
     "LLaMA Pro": ({"use_llama_pro": True}, "use_llama_pro", "use finetuning_type: freeze"),
+    "Adam-mini": (
+        {"use_adam_mini": True, "finetuning_type": "full"},
+        "use_adam_mini",
+        "a language model",
+    ),
+    "GaLore": (
+        {"use_galore": True, "finetuning_type": "full"},
+        "use_galore",
+        "needs optim: adamw_torch or",
+    ),
+    "APOLLO": (
+        {"use_apollo": True, "finetuning_type": "full", "optim": "adafactor"},
+        "use_apollo",
+        "needs optim: adamw_torch,",
+    ),
     "dispatched batches": (
         {"accelerator_config": {"dispatch_batches": True}},
         "accelerator_config",
