@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from llamafactory.extras import logging
@@ -28,6 +29,7 @@ from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
 from . import compat
+from .doors import refuse_closed_doors
 from .processors.grid import Grid
 from .processors.registry import grid_of, quicken
 
@@ -122,6 +124,12 @@ def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
     return {name: e for name, e in entries.items() if e.get("formatting") == FORMATTING}
 
 
+def trains_on_depth(data_args: Any, training_args: Any) -> bool:
+    """Return whether a run trains on any depth dataset."""
+    trains = getattr(training_args, "do_train", False)
+    return trains and not depth_datasets(data_args).keys().isdisjoint(data_args.dataset or [])
+
+
 def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
     """Return the run's config: its block, over what the adapter or model was trained with.
 
@@ -160,22 +168,13 @@ def prepare(
             )
         return None
     compat.require()
-    problems = []
-    if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
-        problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
-    if data_args.streaming:
-        problems.append(
-            "streaming cannot be used with depth data; remove it: lazy training starts at once too"
-        )
-    if data_args.val_size > 1e-6:
-        problems.append(
-            "val_size would evaluate on training crops of the same scenes; give an eval_dataset"
-        )
-    if getattr(training_args, "batch_eval_metrics", False):
-        problems.append("batch_eval_metrics cannot be used with depth data; remove it")
-    problems += filter(None, [compat.liger_problem(model_args)])
-    if problems:
-        raise ConfigError("depthlm: " + "; ".join(problems))
+    # scripts/vllm_infer.py, which only asks, loads its data as stage ppo.
+    asked = SimpleNamespace(stage=None if stage == "ppo" else stage)
+    refuse_closed_doors(
+        [asked, model_args, data_args, training_args],
+        getattr(data_args, "depthlm", None),
+        trains=trains_on_depth(data_args, training_args),
+    )
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
     config = resolve_config(data_args, model_args)
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""

@@ -41,6 +41,8 @@ SEAMS = (
         "hparams.data_args", "DataArguments", "template dataset", "recipe_block:data_arguments_over"
     ),
     Seam("hparams.parser", "read_args", "args", "arguments:read_args_with"),
+    Seam("hparams.parser", "_parse_args", "parser args", "arguments:parse_args_with"),
+    Seam("v1.config.arg_parser", "get_args", "args", "arguments:v1_args_with"),
     Seam("hparams.parser", "get_infer_args", "args", "arguments:get_infer_args_with"),
     Seam(
         "data.converter",

@@ -7,6 +7,7 @@ by its length.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence as SequenceABC
@@ -37,9 +38,13 @@ from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
 from .open_views import is_view
+from .quantised import mend_quantised
 from .run import Run
+from .vocabulary import mend_vocabulary
 
 logger = logging.get_logger("llamafactory.depthlm")
+
+_CONVERTED = "pissa_converted"  # where LLaMA-Factory's callback puts the adapter to be used
 
 
 def trainer_on(base: Any) -> Any:
@@ -63,6 +68,8 @@ def trainer_on(base: Any) -> Any:
             super().__init__(*args, **kwargs)
             if depthlm is not None:
                 mend_attention(self.model)
+                mend_vocabulary(self.model)
+                mend_quantised(self.model)
             self._of_answers = depthlm is not None and self._can_shorten()
 
         __init__._depthlm = True  # type: ignore[attr-defined]
@@ -70,7 +77,11 @@ def trainer_on(base: Any) -> Any:
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             super()._save(output_dir, state_dict=state_dict)
             if self._depthlm_run is not None:
-                self._describe(self._depthlm_run, output_dir or self.args.output_dir)
+                folder = output_dir or self.args.output_dir
+                self._describe(self._depthlm_run, folder)
+                converted = os.path.join(folder, _CONVERTED)
+                if os.path.isdir(converted):
+                    self._describe(self._depthlm_run, converted)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """Write README.md into output_dir: of a depth run, its own model card."""
@@ -101,7 +112,9 @@ def trainer_on(base: Any) -> Any:
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):
                 return super()._get_train_sampler(*args, **kwargs)
-            self.train_dataset.set_shuffle(not self.finetuning_args.disable_shuffling)
+            in_order = getattr(self.args, "train_sampling_strategy", "random") == "sequential"
+            shuffles = not (in_order or self.finetuning_args.disable_shuffling)
+            self.train_dataset.set_shuffle(shuffles)
             return EpochSampler(self.train_dataset)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
