@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from .block import DepthLMConfig
 SAVED_AS = "depthlm_config.json"
 TEMPLATES = "depthlm_templates/"
 _FORMAT = 1
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def save_config(
@@ -59,6 +63,9 @@ def save_config(
 def load_config(folder: str | Path) -> DepthLMConfig | None:
     """Return the config saved in a folder, or None where there is none.
 
+    The folder of weights on the Hugging Face hub is that of the cache, into which the config is
+    fetched; `owner/name` is on the hub where no such folder is here.
+
     Raises:
         ConfigError: For a file that is damaged, or of another format.
     """
@@ -67,7 +74,7 @@ def load_config(folder: str | Path) -> DepthLMConfig | None:
         return None
     block = dict(content["depthlm"])
     if block.get("prompt") == TEMPLATES:
-        block["prompt"] = str(Path(folder, TEMPLATES))
+        block["prompt"] = str(Path(_place(str(folder), f"{TEMPLATES}*"), TEMPLATES))
     return DepthLMConfig.from_block(block)
 
 
@@ -98,8 +105,22 @@ def saved_scores(folder: str | Path) -> dict[str, Any] | None:
     return None if content is None else content.get("scores")
 
 
+@lru_cache(maxsize=64)
+def _place(folder: str, wanted: str) -> str:
+    """Return where the files of a model are, local or fetched from the hub into its cache."""
+    if os.path.isdir(folder) or not _ON_HUB.fullmatch(folder):
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return snapshot_download(folder, allow_patterns=[wanted])
+    except (HfHubHTTPError, LocalEntryNotFoundError):  # whoever loads the weights will say why
+        return folder
+
+
 def _saved(folder: str | Path) -> dict[str, Any] | None:
-    path = Path(folder, SAVED_AS)
+    path = Path(_place(str(folder), SAVED_AS), SAVED_AS)
     if not path.is_file():
         return None
     try:
