@@ -340,9 +340,9 @@ def test_an_evaluation_is_what_was_saved_beside_the_weights(
 
 
 def test_errors_say_where_on_the_page_to_set_what(load, from_board) -> None:
-    block = BLOCK | {"focal_px": 6000, "lazy": True}
-    with pytest.raises(ConfigError) as raised:
-        load(depthlm=block, val_size=0.5)
+    block = BLOCK | {"mixture": "depthlm", "lazy": False}
+    with pytest.raises(ConfigError, match="mixture needs lazy: true") as raised:
+        load(depthlm=block)
     [note] = raised.value.__notes__
     line = note.splitlines()[-1]
     assert json.loads(line)["depthlm"] == block
