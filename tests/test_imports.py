@@ -21,7 +21,7 @@ LAYERS = [
     {"geometry"},
     {"records"},
     {"views"},
-    {"kinds"},
+    {"cameras", "kinds"},
     {"tasks"},
     {"language"},
     {"config"},

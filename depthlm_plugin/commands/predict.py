@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         answers = predictor.ask(args.image, camera, pixels)
     for answer in answers:
         result = {
-            "pixel": list(answer.pixel),
+            "pixel": answer.pixel,
             "value": answer.value,
             "unit": answer.unit,
             "reason": answer.reason,

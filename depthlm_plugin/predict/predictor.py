@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from typing import Any
 
+from ..cameras.source import CameraSource, FoundCamera
 from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
-from ..errors import ConfigError
+from ..errors import ConfigError, did_you_mean
 from ..geometry.camera import Camera
-from ..sampling.given import pixel_sample
+from ..sampling.given import asked_sample
 from ..sampling.planner import Planner
+from ..tasks import TASKS, Task
 from .answer import Answer
 from .engine import Engine
 
@@ -21,9 +25,8 @@ class Predictor:
 
     Example:
         predictor = Predictor.load("merged-model")
-        camera = Camera(fx=582.6, fy=582.7, cx=313.0, cy=238.4, size_wh=(640, 480))
-        for answer in predictor.ask("room.png", camera, [(320, 240), (100, 400)]):
-            print(answer.pixel, answer.value, answer.unit)
+        for answer in predictor.ask("room.jpg", at=[(320, 240), (100, 400)], fov_deg=65):
+            print(answer.pixel, answer.value, answer.unit, answer.camera.detail)
 
     Args:
         engine: The model.
@@ -32,9 +35,7 @@ class Predictor:
 
     def __init__(self, engine: Engine, config: DepthLMConfig) -> None:
         self._engine = engine
-        config = replace(config, tasks={"depth": 1.0})  # whatever else it was taught
-        grid = engine.grid
-        self._planner = Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
+        self._config = config
 
     @classmethod
     def load(
@@ -69,29 +70,159 @@ class Predictor:
         engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
         return cls(engine, config)
 
+    @property
+    def config(self) -> DepthLMConfig:
+        """How the model was trained to see."""
+        return self._config
+
     def ask(
         self,
-        image: str | PathLike[str],
-        camera: Camera,
-        pixels: Sequence[tuple[float, float]],
+        image: str | PathLike[str] | Sequence[str | PathLike[str]],
+        camera: Camera | FoundCamera | CameraSource | Sequence[Camera] | None = None,
+        at: Sequence[tuple[float, float]] = (),
+        *,
+        task: str = "depth",
+        intrinsics: Sequence[float] | None = None,
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+        cameras: str | PathLike[str] | None = None,
+        distortion: Any = None,
+        sensor_width_mm: float | None = None,
+        time_s: float | None = None,
+        speed_m_s: float | None = None,
+        exif_rotation: str | None = None,
     ) -> list[Answer]:
         """Return the model's answer for each pixel, shown exactly as in training.
 
+        The camera is the first that there is of: what is given here, the picture's EXIF block, and
+        an assumed one of 60 degrees; `Answer.camera` says which.
+
         Args:
-            image: Path of the picture.
-            camera: Its camera.
-            pixels: Pixels (x, y) of the picture; integers are pixel centres.
+            image: Path of the picture, or of both of a task about two.
+            camera: Its camera, or a source of it; of two pictures both cameras, or one for both.
+            at: Pixels (x, y) of the (first) picture; integers are pixel centres. A question takes
+                as many as its task is about: of `two_point_distance` every two that follow each
+                other, of `relative_pose` none.
+            task: What is asked, one of those that the model learnt.
+            intrinsics: fx, fy, cx, cy, pixels.
+            focal_px: Focal length, pixels.
+            fov_deg: Horizontal field of view, degrees.
+            cameras: A `cameras.json` or a COLMAP model.
+            distortion: The lens, as records state it.
+            sensor_width_mm: The sensor's longer side, for a focal length in EXIF.
+            time_s: Seconds that questions of `speed` state.
+            speed_m_s: Metres a second that questions of `time` state.
+            exif_rotation: `apply` where pixels and camera are of the picture as its EXIF
+                orientation turns it, as viewers show it; `ignore`: of the stored one. By default
+                as the model was trained, which mostly is to refuse such pictures.
 
         Raises:
-            ConfigError: For a picture whose view the model's image processor would resample.
-            RecordError: For a picture or pixel that cannot be used.
+            ConfigError: For a task that the model did not learn, or whose pictures, pixels or
+                numbers are not what it is about; for two sources of one camera; for a picture whose
+                view the model's image processor would resample.
+            RecordError: For a picture, camera or pixel that cannot be used.
         """
-        path = fspath(image)
-        samples = [pixel_sample(self._planner, path, camera, pixel) for pixel in pixels]
+        asked = self._learnt(task)
+        paths = _paths(image)
+        given = _given(asked, time_s, speed_m_s)
+        groups = _groups(asked, paths, at)
+        known = {
+            "intrinsics": intrinsics,
+            "focal_px": focal_px,
+            "fov_deg": fov_deg,
+            "file": cameras,
+            "distortion": distortion,
+            "sensor_width_mm": sensor_width_mm,
+        }
+        planner = self._planner(task, exif_rotation)
+        rotation = planner.config.exif_rotation
+        found = tuple(
+            source.find(path, rotation)
+            for source, path in zip(_sources(camera, known, len(paths)), paths, strict=True)
+        )
+        pictures = [(path, one.camera) for path, one in zip(paths, found, strict=True)]
+        samples = [asked_sample(planner, asked, pictures, group, given) for group in groups]
         for sample in samples:
-            width, height = sample.view.size_wh
-            problem = self._engine.grid.problem((width, height))
-            if problem:
-                raise ConfigError(f"the {width}x{height} view of {path} {problem}")
+            for path, view in zip(paths, sample.views, strict=True):
+                width, height = view.size_wh
+                problem = self._engine.grid.problem((width, height))
+                if problem:
+                    raise ConfigError(f"the {width}x{height} view of {path} {problem}")
         texts = self._engine.answer(samples)
-        return [Answer.of(sample, text) for sample, text in zip(samples, texts, strict=True)]
+        return [Answer.of(sample, text, found) for sample, text in zip(samples, texts, strict=True)]
+
+    def _learnt(self, task: str) -> Task:
+        learnt = list(self._config.tasks)
+        if task not in TASKS:
+            raise ConfigError(f"unknown task {task!r}{did_you_mean(task, learnt)}")
+        if task not in learnt:
+            raise ConfigError(
+                f"the model did not learn {task}; it learnt {', '.join(learnt)}"
+                " (tasks in its depthlm_config.json)"
+            )
+        return TASKS[task]
+
+    def _planner(self, task: str, exif_rotation: str | None) -> Planner:
+        config = replace(self._config, tasks={task: 1.0})
+        if exif_rotation is not None:
+            config = replace(config, exif_rotation=exif_rotation)
+        grid = self._engine.grid
+        return Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
+
+
+def _paths(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
+    images = [image] if isinstance(image, (str, PathLike)) else image
+    return [fspath(one) for one in images]
+
+
+def _given(task: Task, time_s: float | None, speed_m_s: float | None) -> Mapping[str, float]:
+    """Return the numbers that a task's question states, by placeholder."""
+    options = {"time": ("time_s", time_s), "speed": ("speed_m_s", speed_m_s)}
+    given = {}
+    for placeholder, (option, number) in options.items():
+        if placeholder in task.given:
+            if number is None or not (math.isfinite(number) and number > 0):
+                raise ConfigError(f"task {task.name} states {option}, above 0; found {number}")
+            given[placeholder] = number
+        elif number is not None:
+            raise ConfigError(f"task {task.name} states no {option}; leave it out")
+    return given
+
+
+def _groups(
+    task: Task, paths: Sequence[str], at: Sequence[tuple[float, float]]
+) -> list[list[tuple[float, float]]]:
+    """Return the pixels of each question."""
+    if len(paths) != task.images:
+        what = "one picture" if task.images == 1 else f"{task.images} pictures"
+        raise ConfigError(f"task {task.name} is about {what}, found {len(paths)}")
+    pixels = [(float(x), float(y)) for x, y in at]
+    if not all(map(math.isfinite, [part for pixel in pixels for part in pixel])):
+        raise ConfigError(f"pixels must be finite numbers, found {pixels}")
+    if not task.points:
+        if pixels:
+            raise ConfigError(f"task {task.name} is about whole pictures; give no pixels")
+        return [[]]
+    if len(pixels) % task.points:
+        raise ConfigError(f"task {task.name} is about {task.points} pixels a question, found"
+                          f" {len(pixels)} in all")  # fmt: skip
+    return [pixels[start : start + task.points] for start in range(0, len(pixels), task.points)]
+
+
+def _sources(camera: Any, known: Mapping[str, Any], pictures: int) -> list[CameraSource]:
+    """Return where the camera of each picture comes from."""
+    cameras = [camera] * pictures
+    if isinstance(camera, Sequence):
+        cameras = list(camera)
+        if len(cameras) != pictures:
+            raise ConfigError(f"found {len(cameras)} cameras, expected one for each picture")
+    sources = []
+    for one in cameras:
+        if isinstance(one, CameraSource):
+            also = [name for name, value in known.items() if value is not None]
+            if also:
+                raise ConfigError(f"give a camera or {' and '.join(also)}, not both")
+            sources.append(one)
+        else:
+            sources.append(CameraSource(camera=one, **known))
+    return sources

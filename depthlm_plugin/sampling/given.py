@@ -1,16 +1,20 @@
-"""The sample of one given point of a record, or of a pixel of a picture without labels."""
+"""The sample of one given point of a record, or of pixels of pictures without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from ..config.block import DepthLMConfig
 from ..errors import RecordError
 from ..geometry.camera import Camera
 from ..records.record import Record
-from ..tasks import QuestionContext
+from ..tasks import QuestionContext, Task, Truth
+from ..views.view import View
 from .planner import Planner, check_header
 from .points import AT_BORDER
 from .sample import Sample
@@ -42,40 +46,104 @@ def point_sample(
     return _sample(planner, record, path, int(places[0]), epoch)
 
 
-def pixel_sample(
-    planner: Planner, image: str, camera: Camera, pixel: tuple[float, float]
+def asked_sample(
+    planner: Planner,
+    task: Task,
+    pictures: Sequence[tuple[str, Camera]],
+    pixels: Sequence[tuple[float, float]],
+    given: Mapping[str, float] = MappingProxyType({}),
 ) -> Sample:
-    """Return the question about one pixel of a picture without labels; its target is NaN.
+    """Return a question about pictures without labels; its target is NaN.
 
     Args:
-        planner: Decides how the picture is context.
-        image: Path of the picture.
-        camera: Its camera.
-        pixel: (x, y) in the picture; integers are pixel centres.
+        planner: Decides how the pictures are shown.
+        task: What is asked.
+        pictures: Of each picture of the task its path and its camera.
+        pixels: As many (x, y) of the first picture as the task is about; integers are pixel
+            centres.
+        given: Numbers that the question states, by placeholder.
 
     Raises:
-        RecordError: For a picture that cannot be used or a pixel whose mark does not fit.
+        RecordError: For a picture that cannot be used, or a pixel whose mark does not fit.
     """
-    config = planner.config
-    record = Record(
-        image,
+    first, *others = records = [
+        _unlabelled(planner.config, path, camera, pixels if not at else ())
+        for at, (path, camera) in enumerate(pictures)
+    ]
+    for record in records:
+        check_header(record.image, record, planner.config)
+    width, height = first.camera.size_wh
+    for x, y in pixels:
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+            raise RecordError(
+                "pixel outside the image",
+                first.image,
+                f"pixel ({x:g}, {y:g}) is outside the {width}x{height} image",
+            )
+    # A picture is trimmed on the side away from a pixel; of two, the window is shown to both.
+    windows, indices = planner.windows, list(range(len(pixels)))
+    anchors = first.pixels if len(pictures) == 1 and len(pixels) else [None]
+    candidates = [windows.whole(first, first.image, anchor) for anchor in anchors]
+    view = next((v for v in candidates if len(windows.fitting(v, first, indices)) == len(pixels)),
+                None)  # fmt: skip
+    if view is None:
+        unfit = next(at for at in indices if not windows.fitting(candidates[-1], first, [at]))
+        raise _at_border(planner, first, candidates[-1], unfit)
+    _check_apart(planner, first, view)
+    views = [view, *(windows.whole(record, record.image, None) for record in others)]
+    context = QuestionContext((first, *others), tuple(indices), tuple(views))
+    unknown = dict.fromkeys(task.values, math.nan)
+    kind = {"depth": planner.config.label, "principal_axis_distance": "z"}.get(task.name)
+    truth = Truth(
+        unknown,
+        given,
+        dict.fromkeys(task.worked, math.nan),
+        dict.fromkeys(task.words, ""),
+        kind,
+    )
+    rng = planner.seeded.rng(first.row, 0, "question", task.name, 0)
+    return planner.phrasing.sample(task, [(context, truth)], views, rng)
+
+
+def _unlabelled(
+    config: DepthLMConfig, path: str, camera: Camera, pixels: Sequence[tuple[float, float]]
+) -> Record:
+    return Record(
+        path,
         camera,
-        np.array([pixel], dtype=np.float64),
-        np.array([np.nan]),
-        np.array([0]),
+        np.array(pixels, dtype=np.float64).reshape(-1, 2),
+        np.full(len(pixels), np.nan),
+        np.arange(len(pixels)),
         config.label,
-        image,
+        path,
         0,
     )
-    check_header(image, record, config)
-    width, height = camera.size_wh
-    if not (-0.5 <= pixel[0] < width - 0.5 and -0.5 <= pixel[1] < height - 0.5):
+
+
+def _check_apart(planner: Planner, record: Record, view: View) -> None:
+    """Refuse two points whose marks would touch, as training never shows them."""
+    if len(record.pixels) < 2:
+        return
+    first, second = np.floor(view.pixels_from_source(record.pixels) + 0.5)
+    least = 2 * planner.config.margin_px + 1
+    if np.abs(first - second).max() < least:
         raise RecordError(
-            "pixel outside the image",
-            image,
-            f"pixel ({pixel[0]:g}, {pixel[1]:g}) is outside the {width}x{height} image",
+            "points too near each other",
+            record.where,
+            f"in the view these points are less than {least} px apart, where their marks touch;"
+            " choose others",
         )
-    return _sample(planner, record, image, 0, 0)
+
+
+def _at_border(planner: Planner, record: Record, view: View, index: int) -> RecordError:
+    x, y = view.pixels_from_source(record.pixels[index])[0]
+    return RecordError(
+        AT_BORDER,
+        record.where,
+        f"point {record.points[index]} lands at ({x:.1f}, {y:.1f}) in the"
+        f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark"
+        f" needs {planner.config.margin_px} px on every side; choose another point",
+    )
 
 
 def _sample(planner: Planner, record: Record, path: str, index: int, epoch: int) -> Sample:
@@ -86,14 +154,7 @@ def _sample(planner: Planner, record: Record, path: str, index: int, epoch: int)
     else:
         view = windows.whole(record, path, pixel)
     if not windows.fitting(view, record, [index]):
-        x, y = view.pixels_from_source(pixel)[0]
-        raise RecordError(
-            AT_BORDER,
-            record.where,
-            f"point {record.points[index]} lands at ({x:.1f}, {y:.1f}) in the"
-            f" {view.size_wh[0]}x{view.size_wh[1]} view, where its mark"
-            f" needs {planner.config.margin_px} px on every side; choose another point",
-        )
+        raise _at_border(planner, record, view, index)
     task = planner.tasks_of(record, epoch)[0]
     if (task.points, task.images) != (1, 1):
         raise RecordError(
