@@ -9,7 +9,6 @@ from ..errors import ConfigError
 from ..geometry.arrays import Floats
 
 ROUNDS = 5
-GRID_SHARE = 0.5  # of the questions, for the even grid
 _SMOOTH, _JUMP = 0.1, 0.5  # in log z: what is no jump, and what is as good as any larger one
 _CLOSEST_PX = 2.0  # between two questions
 
@@ -40,7 +39,7 @@ def grid_of(size_wh: tuple[int, int], count: int) -> tuple[int, int]:
     return columns, min(max(round(count / columns), 1), height)
 
 
-def between_jumps(pixels: Floats, z_m: Floats, count: int) -> Floats:
+def between_jumps(pixels: Floats, z_m: Floats, count: int, asked: Floats) -> Floats:
     """Return up to `count` pixels (M, 2) to ask about next, halfway where depth jumps.
 
     Neighbours are those of the Delaunay triangulation; a long jump between two of them comes
@@ -50,6 +49,7 @@ def between_jumps(pixels: Floats, z_m: Floats, count: int) -> Floats:
         pixels: Where answers are (N, 2).
         z_m: The answers as z-depth (N,), metres.
         count: The most that may be asked.
+        asked: Pixels that are not asked about again (M, 2).
     """
     if len(pixels) < 4 or count < 1 or np.ptp(pixels, axis=0).min() == 0:
         return np.empty((0, 2))
@@ -59,9 +59,9 @@ def between_jumps(pixels: Floats, z_m: Floats, count: int) -> Floats:
     length_px = np.linalg.norm(pixels[first] - pixels[second], axis=1)
     jump = np.clip(np.abs(np.log(z_m[first] / z_m[second])), _SMOOTH, _JUMP) - _SMOOTH
     worth = np.where(length_px >= _CLOSEST_PX, length_px * jump, 0.0)
-    order = np.argsort(-worth, kind="stable")[:count]
+    order = np.argsort(-worth, kind="stable")
     order = order[worth[order] > 0]
     halfway = np.floor((pixels[first[order]] + pixels[second[order]]) / 2 + 0.5)
-    known = {*map(tuple, pixels)}
-    new = [pixel for pixel in dict.fromkeys(map(tuple, halfway)) if pixel not in known]
-    return np.array(new, dtype=np.float64).reshape(-1, 2)
+    before = {*map(tuple, asked)}
+    new = [pixel for pixel in dict.fromkeys(map(tuple, halfway)) if pixel not in before]
+    return np.array(new[:count], dtype=np.float64).reshape(-1, 2)
