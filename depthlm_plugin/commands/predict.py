@@ -7,8 +7,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 
-from ..errors import ConfigError
-from .options import add_model
+from .options import add_camera, add_model, camera_of, numbers_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,23 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X,Y",
         help="pixel, from 0,0 in the upper left corner; repeat",
     )
-    parser.add_argument(
-        "--intrinsics", required=True, metavar="FX,FY,CX,CY", help="camera of the picture, pixels"
-    )
+    add_camera(parser)
     add_model(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one JSON object for each point; return 1 when an answer cannot be parsed."""
-    from ..geometry.camera import Camera
     from ..predict.predictor import Predictor
-    from ..views.decode import image_size
 
-    width, height = image_size(args.image, args.image)
-    camera = Camera.from_intrinsics([*_numbers("--intrinsics", args.intrinsics, 4), width, height])
+    camera = camera_of(args)
     pixels = []
     for text in args.at:
-        x, y = _numbers("--at", text, 2)
+        x, y = numbers_of("--at", text, 2)
         pixels.append((x, y))
     print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
@@ -57,13 +51,3 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json.dumps(result, ensure_ascii=False))
     return 1 if any(answer.value is None for answer in answers) else 0
-
-
-def _numbers(option: str, text: str, count: int) -> list[float]:
-    try:
-        numbers = [float(number) for number in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise ConfigError(f"{option} takes {count} numbers with commas between, found {text!r}")
-    return numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import Any
 
@@ -15,9 +15,23 @@ from ..errors import ConfigError, did_you_mean
 from ..geometry.camera import Camera
 from ..sampling.given import asked_sample
 from ..sampling.planner import Planner
+from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
 from .answer import Answer
 from .engine import Engine
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that can be answered, and the cameras by which it is shown.
+
+    Attributes:
+        sample: What the model is shown and asked.
+        cameras: Of each picture, and where it comes from.
+    """
+
+    sample: Sample
+    cameras: tuple[FoundCamera, ...]
 
 
 class Predictor:
@@ -122,10 +136,6 @@ class Predictor:
                 view the model's image processor would resample.
             RecordError: For a picture, camera or pixel that cannot be used.
         """
-        asked = self._learnt(task)
-        paths = _paths(image)
-        given = _given(asked, time_s, speed_m_s)
-        groups = _groups(asked, paths, at)
         known = {
             "intrinsics": intrinsics,
             "focal_px": focal_px,
@@ -134,22 +144,80 @@ class Predictor:
             "distortion": distortion,
             "sensor_width_mm": sensor_width_mm,
         }
-        planner = self._planner(task, exif_rotation)
-        rotation = planner.config.exif_rotation
+        asked = self.questions(
+            image,
+            camera if isinstance(camera, Sequence) else _source(camera, known),
+            at,
+            task=task,
+            time_s=time_s,
+            speed_m_s=speed_m_s,
+            exif_rotation=exif_rotation,
+        )
+        return self.answer(asked)
+
+    def questions(
+        self,
+        image: str | PathLike[str] | Sequence[str | PathLike[str]],
+        camera: CameraSource | Sequence[Camera],
+        at: Sequence[tuple[float, float]] = (),
+        *,
+        task: str = "depth",
+        time_s: float | None = None,
+        speed_m_s: float | None = None,
+        exif_rotation: str | None = None,
+    ) -> list[Asked]:
+        """Return what `ask` asks; only headers of pictures are read. See there.
+
+        Raises:
+            ConfigError: As `ask`.
+            RecordError: As `ask`.
+        """
+        asked = self._learnt(task)
+        paths = _paths(image)
+        given = _given(asked, time_s, speed_m_s)
+        groups = _groups(asked, paths, at)
+        planner = self.planner([task], exif_rotation)
         found = tuple(
-            source.find(path, rotation)
-            for source, path in zip(_sources(camera, known, len(paths)), paths, strict=True)
+            source.find(path, planner.config.exif_rotation)
+            for source, path in zip(_sources(camera, len(paths)), paths, strict=True)
         )
         pictures = [(path, one.camera) for path, one in zip(paths, found, strict=True)]
         samples = [asked_sample(planner, asked, pictures, group, given) for group in groups]
-        for sample in samples:
-            for path, view in zip(paths, sample.views, strict=True):
+        return [Asked(sample, found) for sample in samples]
+
+    def answer(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Return the model's answers to questions, in their order.
+
+        Raises:
+            ConfigError: For a view that the model's image processor would resample.
+            RecordError: For a picture that cannot be decoded.
+            UnansweredError: When a server left questions unanswered; it has the other answers.
+        """
+        for question in asked:
+            for view in question.sample.views:
                 width, height = view.size_wh
                 problem = self._engine.grid.problem((width, height))
                 if problem:
-                    raise ConfigError(f"the {width}x{height} view of {path} {problem}")
-        texts = self._engine.answer(samples)
-        return [Answer.of(sample, text, found) for sample, text in zip(samples, texts, strict=True)]
+                    raise ConfigError(f"the {width}x{height} view of {view.image} {problem}")
+        texts = self._engine.answer([question.sample for question in asked])
+        return [
+            Answer.of(question.sample, text, question.cameras)
+            for question, text in zip(asked, texts, strict=True)
+        ]
+
+    def planner(self, tasks: Sequence[str], exif_rotation: str | None = None) -> Planner:
+        """Return what shows this model pictures and asks it, as in training but uncropped.
+
+        Raises:
+            ConfigError: For a task that it did not learn.
+        """
+        for task in tasks:
+            self._learnt(task)
+        config = replace(self._config, tasks=dict.fromkeys(tasks, 1.0))
+        if exif_rotation is not None:
+            config = replace(config, exif_rotation=exif_rotation)
+        grid = self._engine.grid
+        return Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
 
     def _learnt(self, task: str) -> Task:
         learnt = list(self._config.tasks)
@@ -161,13 +229,6 @@ class Predictor:
                 " (tasks in its depthlm_config.json)"
             )
         return TASKS[task]
-
-    def _planner(self, task: str, exif_rotation: str | None) -> Planner:
-        config = replace(self._config, tasks={task: 1.0})
-        if exif_rotation is not None:
-            config = replace(config, exif_rotation=exif_rotation)
-        grid = self._engine.grid
-        return Planner(config, "ask", (), False, grid.multiple, fixed_wh=grid.fixed_wh)
 
 
 def _paths(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
@@ -209,20 +270,19 @@ def _groups(
     return [pixels[start : start + task.points] for start in range(0, len(pixels), task.points)]
 
 
-def _sources(camera: Any, known: Mapping[str, Any], pictures: int) -> list[CameraSource]:
+def _source(camera: Any, known: Mapping[str, Any]) -> CameraSource:
     """Return where the camera of each picture comes from."""
-    cameras = [camera] * pictures
-    if isinstance(camera, Sequence):
-        cameras = list(camera)
-        if len(cameras) != pictures:
-            raise ConfigError(f"found {len(cameras)} cameras, expected one for each picture")
-    sources = []
-    for one in cameras:
-        if isinstance(one, CameraSource):
-            also = [name for name, value in known.items() if value is not None]
-            if also:
-                raise ConfigError(f"give a camera or {' and '.join(also)}, not both")
-            sources.append(one)
-        else:
-            sources.append(CameraSource(camera=one, **known))
-    return sources
+    if not isinstance(camera, CameraSource):
+        return CameraSource(camera=camera, **known)
+    also = [name for name, value in known.items() if value is not None]
+    if also:
+        raise ConfigError(f"give a camera or {' and '.join(also)}, not both")
+    return camera
+
+
+def _sources(camera: CameraSource | Sequence[Camera], pictures: int) -> list[CameraSource]:
+    if isinstance(camera, CameraSource):
+        return [camera] * pictures
+    if len(camera) != pictures:
+        raise ConfigError(f"found {len(camera)} cameras, expected one for each picture")
+    return [CameraSource(camera=one) for one in camera]

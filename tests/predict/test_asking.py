@@ -45,7 +45,8 @@ class Repeating:
 
 
 def predictor_of(text="<answer> 2.00 </answer>", **config) -> Predictor:
-    return Predictor(Repeating(text), DepthLMConfig(**{"tasks": TASKS, "focal_px": 300} | config))
+    block = {"tasks": TASKS, "focal_px": 300, "resampling": "reference"}
+    return Predictor(Repeating(text), DepthLMConfig(**block | config))
 
 
 @pytest.fixture
