@@ -27,7 +27,7 @@ LAYERS = [
     {"config"},
     {"sampling"},
     {"scoring"},
-    {"rewards", "pictures"},
+    {"rewards", "pictures", "maps"},
     {"host"},
     {"predict"},
     {"recipe"},

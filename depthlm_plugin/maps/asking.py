@@ -15,21 +15,19 @@ Asker = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Answers:
     """What was answered about a picture.
 
     Attributes:
         pixels: The pixels that were answered (N, 2).
         z_m: Their z-depth (N,), metres.
-        unanswered: How many of those that were asked have no answer that could be read.
     """
 
     pixels: Floats
     z_m: Floats
-    unanswered: int
 
 
-def ask_about(ask: Asker, grid: Floats, adaptive: int) -> Asked:
+def ask_about(ask: Asker, grid: Floats, adaptive: int) -> Answers:
     """Return the answers about a picture.
 
     Args:
@@ -47,4 +45,4 @@ def ask_about(ask: Asker, grid: Floats, adaptive: int) -> Asked:
             break
         pixels, z_m = np.concatenate([pixels, new]), np.concatenate([z_m, ask(new)])
     known = np.isfinite(z_m)
-    return Asked(pixels[known], z_m[known], int((~known).sum()))
+    return Answers(pixels[known], z_m[known])

@@ -110,7 +110,9 @@ class Densifier:
                 total += np.where(weight > 0, weight * value, 0)
                 weights += weight
             full[:, rows] = np.where(weights > 1e-9, total / weights, np.nan)
-        return np.exp(full[0]), full[1]
+        depth: Reals = np.exp(full[0])
+        between: Reals = full[1]
+        return depth, between
 
     def _fit(self, pixels: Floats, rays: Reals) -> tuple[Reals, Reals]:
         found = self._tree.query(pixels, min(_NEIGHBOURS, self._tree.n))
@@ -167,9 +169,9 @@ def _linear(x: Reals, y: Reals, value: Reals, weight: Reals) -> Reals:
     xx, yy = xx + ridge, yy + ridge
     x_off, y_off = _total(share, x, off), _total(share, y, off)
     across = xx * yy - xy * xy
-    fitted = mean - (
-        (yy * x_off - xy * y_off) * mean_x + (xx * y_off - xy * x_off) * mean_y
-    ) / across
+    fitted = (
+        mean - ((yy * x_off - xy * y_off) * mean_x + (xx * y_off - xy * x_off) * mean_y) / across
+    )
     result: Reals = np.clip(fitted, value.min(axis=1) / _BEYOND, value.max(axis=1) * _BEYOND)
     return result
 

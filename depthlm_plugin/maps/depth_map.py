@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras.source import FoundCamera
 from ..errors import DepthLMError
 from ..geometry.arrays import Floats
 from ..geometry.camera import Camera
@@ -23,33 +24,41 @@ class DepthMap:
     """A picture's depth. What is z and what is distance is in the names: they are never mixed.
 
     Attributes:
-        camera: The camera of the picture, with its lens where it has one.
+        found: The camera of the picture, with its lens where it has one, and where it comes from.
         picture: RGB (H, W, 3).
         z_m: Depth along the principal axis (H, W), metres; NaN where the lens has no ray.
         spread: How far the answers around each pixel disagree (H, W), as a standard deviation of
             log depth: .1 is about a tenth.
         pixels: The pixels that were answered (N, 2).
         answers_z_m: What was answered there, as z-depth (N,), metres.
+        unread: How many further answers could not be read; nothing was made of them.
     """
 
-    camera: Camera
+    found: FoundCamera
     picture: NDArray[np.uint8]
     z_m: Reals
     spread: Reals
     pixels: Floats
     answers_z_m: Floats
+    unread: int = 0
 
     @classmethod
     def of_answers(
-        cls, camera: Camera, picture: NDArray[np.uint8], pixels: Floats, answers_z_m: Floats
+        cls,
+        found: FoundCamera,
+        picture: NDArray[np.uint8],
+        pixels: Floats,
+        answers_z_m: Floats,
+        unread: int = 0,
     ) -> DepthMap:
         """Return the map that answers at some pixels make of a picture.
 
         Args:
-            camera: The picture's.
+            found: The picture's camera.
             picture: RGB (H, W, 3).
             pixels: Where the answers are (N, 2), whole pixels, no two alike.
             answers_z_m: Their z-depth (N,), metres.
+            unread: How many others could not be read.
 
         Raises:
             DepthLMError: For answers that are not positive, or none at all.
@@ -58,8 +67,14 @@ class DepthMap:
             raise DepthLMError("a depth map needs at least one answer, found none")
         if not (np.isfinite(answers_z_m) & (answers_z_m > 0)).all():
             raise DepthLMError(f"answers must be above 0 m, found {answers_z_m.min():g}")
+        camera = found.camera
         filled = Densifier(pixels, rays_of(camera, pixels), answers_z_m, picture).fill(camera)
-        return cls(camera, picture, *filled, pixels, answers_z_m)
+        return cls(found, picture, *filled, pixels, answers_z_m, unread)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera of the picture."""
+        return self.found.camera
 
     @property
     def distance_m(self) -> Reals:

@@ -13,12 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..errors import ConfigError
-from ..geometry.arrays import Floats
 from ..records.atomic import whole_bytes
 from .depth_map import FRAME, DepthMap
 
-QUANTITIES = ("z", "distance")
-"""What a file of one number a pixel may hold: along the principal axis, or from the centre."""
 _MM = 1000.0
 _MOST_MM = 65535  # of 16 bits
 _NOTE = "depthlm"  # the PNG's text with what its numbers are
@@ -95,7 +92,8 @@ def save_cloud(depth: DepthMap, path: Path) -> None:
     if kind == "glb":
         points = points * np.array([1, -1, -1], np.float32)
     opaque = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1)
-    data = trimesh.PointCloud(points, colors=opaque).export(file_type=kind)
+    cloud: Any = trimesh.PointCloud  # which has no types
+    data = cloud(points, colors=opaque).export(file_type=kind)
     with whole_bytes(path) as stream:
         stream.write(data)
 

@@ -30,15 +30,15 @@ def save_preview(depth: DepthMap, path: Path) -> None:
         left.scatter(*depth.pixels.T, **_DOT)
     left.set_title(f"{len(depth.pixels)} answers", fontsize=9)
     near, far = np.nanpercentile(depth.z_m, _SHOWN)
-    scale = LogNorm(near, max(far, 1.05 * near))
-    shown = right.imshow(depth.z_m, cmap="turbo_r", norm=scale)
+    far = max(far, 1.05 * near)
+    shown = right.imshow(depth.z_m, cmap="turbo_r", norm=LogNorm(near, far))
     right.set_title("depth along the principal axis (z)", fontsize=9)
     for axes in (left, right):
         axes.set_axis_off()
     figure.subplots_adjust(left=0.01, right=0.92, bottom=0.01, top=0.93, wspace=0.03)
     box = right.get_position()
     bar = figure.add_axes((0.93, box.y0, 0.015, box.height))
-    marks = [mark for mark in _marks() if scale.vmin <= mark <= scale.vmax]
+    marks = [mark for mark in _marks() if near <= mark <= far]
     legend = figure.colorbar(shown, cax=bar, extend="both", ticks=marks or [near, far])
     legend.ax.set_yticklabels([f"{mark:.4g} m" for mark in legend.get_ticks()])
     legend.ax.minorticks_off()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import Any
@@ -13,12 +13,16 @@ from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, did_you_mean
 from ..geometry.camera import Camera
+from ..maps.depth_map import DepthMap
 from ..sampling.given import asked_sample
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
 from .answer import Answer
 from .engine import Engine
+from .mapping import DEPTH_TASKS, map_of
+
+_AT_ONCE = 256  # questions of a map, so that progress is seen
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,71 @@ class Predictor:
             Answer.of(question.sample, text, question.cameras)
             for question, text in zip(asked, texts, strict=True)
         ]
+
+    def map(
+        self,
+        image: str | PathLike[str],
+        camera: Camera | FoundCamera | CameraSource | None = None,
+        *,
+        grid: tuple[int, int] | None = (96, 72),
+        adaptive: int = 0,
+        task: str | None = None,
+        progress: Callable[[int], object] | None = None,
+        intrinsics: Sequence[float] | None = None,
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+        cameras: str | PathLike[str] | None = None,
+        distortion: Any = None,
+        sensor_width_mm: float | None = None,
+        exif_rotation: str | None = None,
+    ) -> DepthMap:
+        """Return the depth of every pixel of a picture, from answers about some of them.
+
+        Args:
+            image: Path of the picture.
+            camera: Its camera, or a source of it.
+            grid: Columns and rows of pixels that are asked about; None: every pixel.
+            adaptive: How many more are asked about where depth jumps.
+            task: `depth` or `principal_axis_distance`; by default the first that the model learnt.
+            progress: Called with the number of answers, after each few.
+            intrinsics: As `ask` takes it.
+            focal_px: As `ask` takes it.
+            fov_deg: As `ask` takes it.
+            cameras: As `ask` takes it.
+            distortion: As `ask` takes it.
+            sensor_width_mm: As `ask` takes it.
+            exif_rotation: As `ask` takes it.
+
+        Raises:
+            ConfigError: For a model that learnt no depth; as `ask`.
+            DepthLMError: When no answer could be read.
+            RecordError: As `ask`.
+        """
+        known = {
+            "intrinsics": intrinsics,
+            "focal_px": focal_px,
+            "fov_deg": fov_deg,
+            "file": cameras,
+            "distortion": distortion,
+            "sensor_width_mm": sensor_width_mm,
+        }
+        learnt = [name for name in DEPTH_TASKS if name in self._config.tasks]
+        task = task or next(iter(learnt), DEPTH_TASKS[0])
+        if task not in DEPTH_TASKS:
+            raise ConfigError(f"a map is made of {' or '.join(DEPTH_TASKS)}, not of {task}")
+        planner, path = self.planner([task], exif_rotation), fspath(image)
+        found = _source(camera, known).find(path, planner.config.exif_rotation)
+
+        def ask(pixels: Sequence[tuple[float, float]]) -> list[Answer]:
+            answers: list[Answer] = []
+            for start in range(0, len(pixels), _AT_ONCE):
+                some = pixels[start : start + _AT_ONCE]
+                answers += self.ask(path, found, some, task=task, exif_rotation=exif_rotation)
+                if progress is not None:
+                    progress(len(some))
+            return answers
+
+        return map_of(path, found, planner, ask, grid, adaptive)
 
     def planner(self, tasks: Sequence[str], exif_rotation: str | None = None) -> Planner:
         """Return what shows this model pictures and asks it, as in training but uncropped.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.block import DepthLMConfig
 from ..errors import RecordError
@@ -103,6 +104,22 @@ def asked_sample(
     )
     rng = planner.seeded.rng(first.row, 0, "question", task.name, 0)
     return planner.phrasing.sample(task, [(context, truth)], views, rng)
+
+
+def pixels_shown(
+    planner: Planner, path: str, camera: Camera, pixels: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return about which pixels (N, 2) of a picture a question can be asked (N,).
+
+    Others are so near its border that no view has room for their mark.
+    """
+    windows = planner.windows
+    shown = np.zeros(len(pixels), dtype=np.bool_)
+    for at, (x, y) in enumerate(pixels):
+        record = _unlabelled(planner.config, path, camera, [(float(x), float(y))])
+        view = windows.whole(record, path, record.pixels[0])
+        shown[at] = bool(windows.fitting(view, record, [0]))
+    return shown
 
 
 def _unlabelled(
