@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, QhullError
 
 from ..errors import ConfigError
 from ..geometry.arrays import Floats
@@ -51,9 +51,13 @@ def between_jumps(pixels: Floats, z_m: Floats, count: int, asked: Floats) -> Flo
         count: The most that may be asked.
         asked: Pixels that are not asked about again (M, 2).
     """
-    if len(pixels) < 4 or count < 1 or np.ptp(pixels, axis=0).min() == 0:
-        return np.empty((0, 2))
-    corners = Delaunay(pixels).simplices
+    nothing = np.empty((0, 2))
+    if len(pixels) < 4 or count < 1:
+        return nothing
+    try:
+        corners = Delaunay(pixels).simplices
+    except QhullError:  # all in a line
+        return nothing
     pairs = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
     first, second = np.unique(np.sort(pairs, axis=1), axis=0).T
     length_px = np.linalg.norm(pixels[first] - pixels[second], axis=1)

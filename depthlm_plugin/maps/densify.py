@@ -21,12 +21,13 @@ from ..geometry.camera import Camera
 
 Reals = NDArray[np.float32]
 
-_NEIGHBOURS = 14
+_NEIGHBOURS = 16
 _REACH = 5  # the neighbour at whose distance a weight has fallen to exp(-1/2)
-_COLOR_SIGMA = 0.08  # of RGB from 0 to 1
-_BLUR_PX = 0.6  # of the picture: what is finer is noise
+_COLOR_SIGMA = 0.1  # of RGB from 0 to 1
+_BLUR_PX = 0.3  # of the picture: what is finer is noise
 _RIDGE = 1e-3  # of slopes, for neighbours in a line
-_OTHER_SURFACE = 0.25  # in log z: answers that far from the first fit weigh less in the second
+_OTHER_SURFACE = 0.3  # in log z: answers that far from a pixel's own surface weigh less
+_SHARPER = 3  # power of the weights that find that surface
 _BEYOND = 1.25  # how far a fit may leave the range of its neighbours' answers
 _BLOCK = 1 << 14  # pixels at once, so that temporaries stay in the cache
 _ROWS = 256  # of a picture at once, likewise
@@ -126,11 +127,17 @@ class Densifier:
         x = self._rays[near, 0] - rays[:, 0, None]
         y = self._rays[near, 1] - rays[:, 1, None]
         inverse = self._inverse[near]
-        fitted = _linear(x, y, inverse, weight)
-        off = np.log(inverse / fitted[:, None])
+        _, around = _linear(x, y, inverse, weight)
+        off = np.log(inverse / around)
         spread = np.sqrt(_total(weight, off, off) / weight.sum(axis=1))
-        weight *= np.exp(np.square(off / _OTHER_SURFACE) / -2) + np.float32(1e-6)
-        return 1 / _linear(x, y, inverse, weight), spread
+        # Which surface is this pixel's? That of the answers nearest to it and most alike.
+        nearest = weight**_SHARPER
+        own = np.einsum("mk,mk->m", nearest, np.log(inverse)) / nearest.sum(axis=1)
+        other = (np.log(inverse) - own[:, None]) / _OTHER_SURFACE
+        weight *= np.exp(np.square(other) / -2) + np.float32(1e-6)
+        fitted, _ = _linear(x, y, inverse, weight)
+        z_m: Reals = 1 / fitted
+        return z_m, spread.astype(np.float32)
 
     def _colors_at(self, pixels: Floats) -> Reals:
         height, width = self._colors.shape[:2]
@@ -152,8 +159,8 @@ def _cells(at: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], Reals]:
     return before, beyond.astype(np.float32)
 
 
-def _linear(x: Reals, y: Reals, value: Reals, weight: Reals) -> Reals:
-    """Return the weighted linear fits of values (M, K) at x = y = 0 (M,), near the values' range.
+def _linear(x: Reals, y: Reals, value: Reals, weight: Reals) -> tuple[Reals, Reals]:
+    """Return weighted linear fits at x = y = 0 (M,) and at the values (M, K), near their range.
 
     Args:
         x: Where the values are (M, K).
@@ -169,11 +176,11 @@ def _linear(x: Reals, y: Reals, value: Reals, weight: Reals) -> Reals:
     xx, yy = xx + ridge, yy + ridge
     x_off, y_off = _total(share, x, off), _total(share, y, off)
     across = xx * yy - xy * xy
-    fitted = (
-        mean - ((yy * x_off - xy * y_off) * mean_x + (xx * y_off - xy * x_off) * mean_y) / across
-    )
-    result: Reals = np.clip(fitted, value.min(axis=1) / _BEYOND, value.max(axis=1) * _BEYOND)
-    return result
+    slope_x, slope_y = (yy * x_off - xy * y_off) / across, (xx * y_off - xy * x_off) / across
+    low, high = value.min(axis=1) / _BEYOND, value.max(axis=1) * _BEYOND
+    here = np.clip(mean - slope_x * mean_x - slope_y * mean_y, low, high)
+    there = mean[:, None] + slope_x[:, None] * x + slope_y[:, None] * y
+    return here, np.clip(there, low[:, None], high[:, None])
 
 
 def _total(share: Reals, first: Reals, second: Reals) -> Reals:
