@@ -33,6 +33,10 @@ class Asked:
     sample: Sample
     cameras: tuple[FoundCamera, ...]
 
+    def answered(self, text: str) -> Answer:
+        """Return the answer that a text of the model is."""
+        return Answer.of(self.sample, text, self.cameras)
+
 
 class Predictor:
     """A trained model, loaded once, that answers how far pixels of pictures are.
@@ -200,10 +204,7 @@ class Predictor:
                 if problem:
                     raise ConfigError(f"the {width}x{height} view of {view.image} {problem}")
         texts = self._engine.answer([question.sample for question in asked])
-        return [
-            Answer.of(question.sample, text, question.cameras)
-            for question, text in zip(asked, texts, strict=True)
-        ]
+        return [question.answered(text) for question, text in zip(asked, texts, strict=True)]
 
     def planner(self, tasks: Sequence[str], exif_rotation: str | None = None) -> Planner:
         """Return what shows this model pictures and asks it, as in training but uncropped.
