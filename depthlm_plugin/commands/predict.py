@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Asks about the pixels --at of a picture, or of every picture of a folder; or about all"
         " points of --records. Prints one JSON object an answer, or adds it to --out: pixel, value,"
         " unit, reason (why the answer cannot be read, or null), text, the camera and where it"
-        " comes from, and the value for a focal length 10 %% shorter and longer. What --out holds"
+        " comes from, and the value for a focal length 10 % shorter and longer. What --out holds"
         " is not asked again: stopped and started again it goes on. Of records it is what"
         " `depthlm score` reads. Fails when something was not answered, or printed answers cannot"
         " be read."
@@ -72,6 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unusual(parser)
     add_camera(parser)
     add_model(parser)
+    server = parser.add_argument_group(
+        "server", "asked in place of weights; --model, or --adapter, then gives depthlm_config.json"
+    )
+    server.add_argument(
+        "--server", metavar="URL", help="OpenAI-style, as llamafactory-cli api, vLLM, SGLang"
+    )
+    server.add_argument("--server-model", metavar="NAME", help="its name, if several are served")
+    server.add_argument(
+        "--processor", metavar="DIR", help="model with the image processor, if --model has none"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,14 +90,26 @@ def run(args: argparse.Namespace) -> int:
     at = [(x, y) for x, y in (numbers_of("--at", text, 2) for text in args.at)]
     camera = camera_of(args)  # before the model is loaded, which takes a while
     stdout = sys.stdout
-    print("starting LLaMA-Factory ...", file=sys.stderr)
+    if not args.server:
+        print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-        from ..predict.predictor import Predictor
-
-        predictor = Predictor.load(args.model, args.adapter, args.template)
+        predictor = _predictor(args)
         if args.records:
             return _answer(args, predictor, _records(args, predictor), stdout)
         return _answer(args, predictor, _pictures(args, predictor, camera, at), stdout)
+
+
+def _predictor(args: argparse.Namespace) -> Predictor:
+    from ..predict.predictor import Predictor
+
+    if not args.server:
+        return Predictor.load(args.model, args.adapter, args.template)
+    return Predictor.served(
+        args.server,
+        args.adapter or args.model,
+        processor=args.processor or (args.model if args.adapter else None),
+        name=args.server_model,
+    )
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -96,6 +118,9 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: Says what to leave out.
     """
+    for option in ("server_model", "processor"):
+        if getattr(args, option) and not args.server:
+            raise ConfigError(f"--{option.replace('_', '-')} is of a --server")
     if args.records:
         for option in ("at", "intrinsics", "focal_px", "fov", "cameras", "time_s", "speed_m_s"):
             if getattr(args, option) not in (None, []):
@@ -226,10 +251,11 @@ def _said(outcome: Outcome, survey: Survey, there: int) -> str:
 def _run_of(args: argparse.Namespace, predictor: Predictor, questions: int) -> str:
     """Return a name for the run: that of the weights, and a digest of all that decides answers."""
     weights = [os.path.realpath(path) for path in (args.model, args.adapter) if path]
+    served = [bool(args.server), args.server_model]
     asked: list[Any] = [args.exif_rotation, args.task, args.time_s, args.speed_m_s]
     if args.records:
         asked += [os.path.realpath(args.records), questions]
     else:
         asked += [args.intrinsics, args.focal_px, args.fov, args.cameras, args.distortion]
-    text = json.dumps([weights, predictor.config.to_dict(), asked], default=str)
+    text = json.dumps([weights, served, predictor.config.to_dict(), asked], default=str)
     return f"{Path(weights[-1]).name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

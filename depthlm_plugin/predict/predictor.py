@@ -74,19 +74,48 @@ class Predictor:
             HostError: For a LLaMA-Factory or an image processor that cannot be trusted.
         """
         folder = fspath(adapter or model)
-        config = load_config(folder)
+        config = _config_of(folder)
         template = template or saved_template(folder)
-        if config is None:
-            raise ConfigError(
-                f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
-                " focal length, mark and prompt are unknown"
-            )
         if template is None:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
         from ..host.inference import LoadedModel  # which imports torch and LLaMA-Factory
 
         engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
         return cls(engine, config)
+
+    @classmethod
+    def served(
+        cls,
+        url: str,
+        model: str | PathLike[str],
+        *,
+        processor: str | PathLike[str] | None = None,
+        name: str | None = None,
+    ) -> Predictor:
+        """Return the predictor of a trained model behind an OpenAI-style server.
+
+        Args:
+            url: The server: `http://host:port`, with or without `/v1`.
+            model: Folder of the served weights, or of the adapter, with `depthlm_config.json`; no
+                weights are loaded.
+            processor: Folder or name of a model with the same image processor, where `model` has
+                none.
+            name: The model's name on the server, where that serves several.
+
+        Raises:
+            ConfigError: When nothing tells how the model was trained to see, or how large its image
+                tokens are; for a name that the server does not have.
+            HostError: For an image processor that cannot be trusted.
+            ServerError: When the server does not answer.
+        """
+        from ..host.processors.folder import grid_of_folder
+        from .server.client import Client
+        from .server.engine import ServerEngine
+
+        config = _config_of(fspath(model))
+        client = Client(url)  # whose address may be refused at once
+        grid = grid_of_folder(fspath(processor or model))
+        return cls(ServerEngine(client, grid, name), config)
 
     @property
     def config(self) -> DepthLMConfig:
@@ -230,6 +259,16 @@ class Predictor:
                 " (tasks in its depthlm_config.json)"
             )
         return TASKS[task]
+
+
+def _config_of(folder: str) -> DepthLMConfig:
+    config = load_config(folder)
+    if config is None:
+        raise ConfigError(
+            f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
+            " focal length, mark and prompt are unknown"
+        )
+    return config
 
 
 def _paths(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
