@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import pytest
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="depthlm-hf-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from support.host_tools import Cli, run
+from support.host_tools import Cli, environment, run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,3 +79,29 @@ def cli() -> Cli:
         return result
 
     return call
+
+
+@pytest.fixture(scope="session")
+def llamafactory_url(models: dict[str, Path]) -> Iterator[str]:
+    """The address of `llamafactory-cli api` with the tiny Qwen, which has learnt nothing."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["llamafactory-cli", "api", "--model_name_or_path", str(models["qwen"])]
+    command += ["--template", "qwen2_vl", "--infer_backend", "huggingface"]
+    variables = environment(API_HOST="127.0.0.1", API_PORT=str(port))
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            for _ in range(150):
+                assert process.poll() is None, "llamafactory-cli api ended"
+                try:
+                    urllib.request.urlopen(f"{url}/v1/models", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(1)
+            yield url
+        finally:
+            process.terminate()
