@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ import pytest
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="depthlm-hf-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from support.host_tools import Cli, environment, run
+from support.host_tools import SMALL, Cli, environment, run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,12 +83,24 @@ def cli() -> Cli:
 
 
 @pytest.fixture(scope="session")
-def llamafactory_url(models: dict[str, Path]) -> Iterator[str]:
-    """The address of `llamafactory-cli api` with the tiny Qwen, which has learnt nothing."""
+def served_model(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Qwen, which has learnt nothing, with the word of how it was taught to see."""
+    from depthlm_plugin.config.block import DepthLMConfig
+    from depthlm_plugin.config.saved import save_config
+
+    folder = tmp_path_factory.mktemp("served") / "qwen"
+    shutil.copytree(models["qwen"], folder)
+    save_config(DepthLMConfig(**SMALL), folder, "qwen2_vl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def llamafactory_url(served_model: Path) -> Iterator[str]:
+    """The address of `llamafactory-cli api` with `served_model`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["llamafactory-cli", "api", "--model_name_or_path", str(models["qwen"])]
+    command = ["llamafactory-cli", "api", "--model_name_or_path", str(served_model)]
     command += ["--template", "qwen2_vl", "--infer_backend", "huggingface"]
     variables = environment(API_HOST="127.0.0.1", API_PORT=str(port))
     url = f"http://127.0.0.1:{port}"

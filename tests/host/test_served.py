@@ -18,33 +18,24 @@ from depthlm_plugin.errors import ConfigError
 AT = [(300.0, 200.0), (100.0, 300.0)]
 
 
-@pytest.fixture(scope="module")
-def taught(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The served weights, with the word of how they were taught to see."""
-    folder = tmp_path_factory.mktemp("taught") / "qwen"
-    shutil.copytree(models["qwen"], folder)
-    save_config(DepthLMConfig(**SMALL), folder, "qwen2_vl")
-    return folder
-
-
 def test_a_server_gives_the_answers_of_the_weights(
-    taught: Path, llamafactory_url: str, data: Path, caplog: pytest.LogCaptureFixture
+    served_model: Path, llamafactory_url: str, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = rows(data / "a.jsonl")[0]
     question = (data / record["image"], Camera.from_intrinsics(record["intrinsics"]), AT)
-    served = Predictor.served(llamafactory_url, taught).ask(*question)
-    loaded = Predictor.load(taught).ask(*question)
+    served = Predictor.served(llamafactory_url, served_model).ask(*question)
+    loaded = Predictor.load(served_model).ask(*question)
     assert [answer.text for answer in served] == [answer.text for answer in loaded]
     assert [answer.sample for answer in served] == [answer.sample for answer in loaded]
     assert not [said for said in caplog.messages if "could not be checked" in said]
 
 
 def test_its_limit_of_pixels_is_found_before_the_first_question(
-    taught: Path, llamafactory_url: str, data: Path, tmp_path: Path
+    served_model: Path, llamafactory_url: str, data: Path, tmp_path: Path
 ) -> None:
     """LLaMA-Factory's own limit is 768 x 768 pixels; this view has more."""
     folder = tmp_path / "sharp"
-    shutil.copytree(taught, folder)
+    shutil.copytree(served_model, folder)
     save_config(DepthLMConfig(**SMALL | {"focal_px": 1000}), folder, "qwen2_vl")
     record = rows(data / "a.jsonl")[0]
     camera = Camera.from_intrinsics(record["intrinsics"])
@@ -53,14 +44,14 @@ def test_its_limit_of_pixels_is_found_before_the_first_question(
 
 
 def test_records_through_a_server_are_scored(
-    taught: Path, llamafactory_url: str, data: Path, tmp_path: Path, capsys
+    served_model: Path, llamafactory_url: str, data: Path, tmp_path: Path, capsys
 ) -> None:
     records = [row | {key: row[key][:2] for key in ("pixel_coords", "depth")} for row in
                rows(data / "a.jsonl")[:2]]  # fmt: skip
     (tmp_path / "few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in records))
     out = tmp_path / "predictions.jsonl"
     arguments = ["--records", tmp_path / "few.jsonl", "--depth-kind", "z", "--out", out]
-    arguments += ["--model", taught, "--server", llamafactory_url]
+    arguments += ["--model", served_model, "--server", llamafactory_url]
     assert main(["predict", str(data), *map(str, arguments)]) == 0
     assert "4 answered" in capsys.readouterr().err
     assert main(["score", str(out), "--json"]) == 0
