@@ -13,7 +13,7 @@ from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, did_you_mean
 from ..geometry.camera import Camera
-from ..sampling.given import asked_sample
+from ..sampling.given import asked_samples
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
@@ -215,7 +215,7 @@ class Predictor:
             for source, path in zip(_sources(camera, len(paths)), paths, strict=True)
         )
         pictures = [(path, one.camera) for path, one in zip(paths, found, strict=True)]
-        samples = [asked_sample(planner, asked, pictures, group, given) for group in groups]
+        samples = asked_samples(planner, asked, pictures, groups, given)
         return [Asked(sample, found) for sample in samples]
 
     def answer(self, asked: Sequence[Asked]) -> list[Answer]:

@@ -46,45 +46,53 @@ def point_sample(
     return _sample(planner, record, path, int(places[0]), epoch)
 
 
-def asked_sample(
+def asked_samples(
     planner: Planner,
     task: Task,
     pictures: Sequence[tuple[str, Camera]],
-    pixels: Sequence[tuple[float, float]],
+    groups: Sequence[Sequence[tuple[float, float]]],
     given: Mapping[str, float] = MappingProxyType({}),
-) -> Sample:
-    """Return a question about pictures without labels; its target is NaN.
+) -> list[Sample]:
+    """Return questions about pictures without labels; their targets are NaN.
 
     Args:
         planner: Decides how the pictures are shown.
         task: What is asked.
         pictures: Of each picture of the task its path and its camera.
-        pixels: As many (x, y) of the first picture as the task is about; integers are pixel
-            centres.
-        given: Numbers that the question states, by placeholder.
+        groups: Of each question as many pixels (x, y) of the first picture as the task is about;
+            integers are pixel centres.
+        given: Numbers that the questions state, by placeholder.
 
     Raises:
         RecordError: For a picture that cannot be used, or a pixel whose mark does not fit.
     """
+    for path, camera in pictures:
+        check_header(path, _unlabelled(planner.config, path, camera, ()), planner.config)
+    return [_asked(planner, task, pictures, pixels, given) for pixels in groups]
+
+
+def _asked(
+    planner: Planner,
+    task: Task,
+    pictures: Sequence[tuple[str, Camera]],
+    pixels: Sequence[tuple[float, float]],
+    given: Mapping[str, float],
+) -> Sample:
     first, *others = records = [
         _unlabelled(planner.config, path, camera, pixels if not at else ())
         for at, (path, camera) in enumerate(pictures)
     ]
-    for record in records:
-        check_header(record.image, record, planner.config)
     _check_inside(first)
     view = _view_of(planner, first, single=not others)
     _check_apart(planner, first, view)
     views = [view, *(planner.windows.whole(record, record.image, None) for record in others)]
     context = QuestionContext(tuple(records), tuple(range(len(pixels))), tuple(views))
-    unknown = dict.fromkeys(task.values, math.nan)
-    kind = {"depth": planner.config.label, "principal_axis_distance": "z"}.get(task.name)
     truth = Truth(
-        unknown,
+        dict.fromkeys(task.values, math.nan),
         given,
         dict.fromkeys(task.worked, math.nan),
         dict.fromkeys(task.words, ""),
-        kind,
+        {"depth": planner.config.label, "principal_axis_distance": "z"}.get(task.name),
     )
     rng = planner.seeded.rng(first.row, 0, "question", task.name, 0)
     return planner.phrasing.sample(task, [(context, truth)], views, rng)
