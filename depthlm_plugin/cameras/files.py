@@ -109,6 +109,11 @@ class CameraFile:
         )
 
 
+def holds_cameras(folder: str | PathLike[str]) -> bool:
+    """Return whether a folder holds a `cameras.json` or a COLMAP model."""
+    return Path(folder, CAMERAS_JSON).is_file() or _colmap_files(Path(folder)) is not None
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)

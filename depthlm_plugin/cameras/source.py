@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
@@ -15,7 +15,7 @@ from ..geometry.plausible import unusual_camera
 from ..records.record import lens_of
 from ..views.decode import check_size, image_size, photograph_tags
 from .exif import focal_of
-from .files import CameraFile
+from .files import CameraFile, holds_cameras
 
 ASSUMED_FOV_DEG = 60.0
 """Horizontal field of view of a picture of which nothing is known, degrees."""
@@ -107,6 +107,17 @@ class CameraSource:
                 f"intrinsics are fx, fy, cx, cy in pixels (and W, H), found {len(self.intrinsics)}"
                 " numbers"
             )
+
+    def within(self, folder: str | PathLike[str]) -> CameraSource:
+        """Return the source of the pictures of a folder: its cameras file, if nothing is stated.
+
+        Raises:
+            ConfigError: When something is stated that is not for such a file.
+        """
+        stated = [self.camera, self.intrinsics, self.focal_px, self.fov_deg, self.file]
+        if any(one is not None for one in stated) or not holds_cameras(folder):
+            return self
+        return replace(self, file=folder)
 
     def find(self, image: str | PathLike[str], exif_rotation: str = "refuse") -> FoundCamera:
         """Return the camera of a picture; only its header and metadata are read.

@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quantity", choices=("z", "distance"), help="what maps hold that do not say it"
     )
     maps.add_argument(
-        "--scale", type=float, metavar="M", help="metres of one unit of maps that do not say it"
+        "--scale",
+        type=float,
+        metavar="M",
+        help="metres of one unit of whole-number maps that do not say it",
     )
     parser.add_argument(
         "--parts",

@@ -136,7 +136,7 @@ class Densifier:
         other = (np.log(inverse) - own[:, None]) / _OTHER_SURFACE
         weight *= np.exp(np.square(other) / -2) + np.float32(1e-6)
         fitted, _ = _linear(x, y, inverse, weight)
-        z_m: Reals = 1 / fitted
+        z_m: Reals = np.reciprocal(fitted)
         return z_m, spread.astype(np.float32)
 
     def _colors_at(self, pixels: Floats) -> Reals:

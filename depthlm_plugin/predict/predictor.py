@@ -14,7 +14,7 @@ from ..config.saved import load_config, saved_template
 from ..errors import ConfigError, did_you_mean
 from ..geometry.camera import Camera
 from ..maps.depth_map import DepthMap
-from ..sampling.given import asked_sample
+from ..sampling.given import asked_samples
 from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
@@ -36,6 +36,10 @@ class Asked:
 
     sample: Sample
     cameras: tuple[FoundCamera, ...]
+
+    def answered(self, text: str) -> Answer:
+        """Return the answer that a text of the model is."""
+        return Answer.of(self.sample, text, self.cameras)
 
 
 class Predictor:
@@ -74,19 +78,48 @@ class Predictor:
             HostError: For a LLaMA-Factory or an image processor that cannot be trusted.
         """
         folder = fspath(adapter or model)
-        config = load_config(folder)
+        config = _config_of(folder)
         template = template or saved_template(folder)
-        if config is None:
-            raise ConfigError(
-                f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
-                " focal length, mark and prompt are unknown"
-            )
         if template is None:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
         from ..host.inference import LoadedModel  # which imports torch and LLaMA-Factory
 
         engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
         return cls(engine, config)
+
+    @classmethod
+    def served(
+        cls,
+        url: str,
+        model: str | PathLike[str],
+        *,
+        processor: str | PathLike[str] | None = None,
+        name: str | None = None,
+    ) -> Predictor:
+        """Return the predictor of a trained model behind an OpenAI-style server.
+
+        Args:
+            url: The server: `http://host:port`, with or without `/v1`.
+            model: Folder of the served weights, or of the adapter, with `depthlm_config.json`; no
+                weights are loaded.
+            processor: Folder or name of a model with the same image processor, where `model` has
+                none.
+            name: The model's name on the server, where that serves several.
+
+        Raises:
+            ConfigError: When nothing tells how the model was trained to see, or how large its image
+                tokens are; for a name that the server does not have.
+            HostError: For an image processor that cannot be trusted.
+            ServerError: When the server does not answer.
+        """
+        from ..host.processors.folder import grid_of_folder
+        from .server.client import Client
+        from .server.engine import ServerEngine
+
+        config = _config_of(fspath(model))
+        client = Client(url)  # whose address may be refused at once
+        grid = grid_of_folder(fspath(processor or model))
+        return cls(ServerEngine(client, grid, name), config)
 
     @property
     def config(self) -> DepthLMConfig:
@@ -186,7 +219,7 @@ class Predictor:
             for source, path in zip(_sources(camera, len(paths)), paths, strict=True)
         )
         pictures = [(path, one.camera) for path, one in zip(paths, found, strict=True)]
-        samples = [asked_sample(planner, asked, pictures, group, given) for group in groups]
+        samples = asked_samples(planner, asked, pictures, groups, given)
         return [Asked(sample, found) for sample in samples]
 
     def answer(self, asked: Sequence[Asked]) -> list[Answer]:
@@ -204,10 +237,7 @@ class Predictor:
                 if problem:
                     raise ConfigError(f"the {width}x{height} view of {view.image} {problem}")
         texts = self._engine.answer([question.sample for question in asked])
-        return [
-            Answer.of(question.sample, text, question.cameras)
-            for question, text in zip(asked, texts, strict=True)
-        ]
+        return [question.answered(text) for question, text in zip(asked, texts, strict=True)]
 
     def map(
         self,
@@ -298,6 +328,16 @@ class Predictor:
                 " (tasks in its depthlm_config.json)"
             )
         return TASKS[task]
+
+
+def _config_of(folder: str) -> DepthLMConfig:
+    config = load_config(folder)
+    if config is None:
+        raise ConfigError(
+            f"{folder} has no depthlm_config.json: it was not trained by depthlm-plugin, so its"
+            " focal length, mark and prompt are unknown"
+        )
+    return config
 
 
 def _paths(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:

@@ -47,60 +47,53 @@ def point_sample(
     return _sample(planner, record, path, int(places[0]), epoch)
 
 
-def asked_sample(
+def asked_samples(
     planner: Planner,
     task: Task,
     pictures: Sequence[tuple[str, Camera]],
-    pixels: Sequence[tuple[float, float]],
+    groups: Sequence[Sequence[tuple[float, float]]],
     given: Mapping[str, float] = MappingProxyType({}),
-) -> Sample:
-    """Return a question about pictures without labels; its target is NaN.
+) -> list[Sample]:
+    """Return questions about pictures without labels; their targets are NaN.
 
     Args:
         planner: Decides how the pictures are shown.
         task: What is asked.
         pictures: Of each picture of the task its path and its camera.
-        pixels: As many (x, y) of the first picture as the task is about; integers are pixel
-            centres.
-        given: Numbers that the question states, by placeholder.
+        groups: Of each question as many pixels (x, y) of the first picture as the task is about;
+            integers are pixel centres.
+        given: Numbers that the questions state, by placeholder.
 
     Raises:
         RecordError: For a picture that cannot be used, or a pixel whose mark does not fit.
     """
+    for path, camera in pictures:
+        check_header(path, _unlabelled(planner.config, path, camera, ()), planner.config)
+    return [_asked(planner, task, pictures, pixels, given) for pixels in groups]
+
+
+def _asked(
+    planner: Planner,
+    task: Task,
+    pictures: Sequence[tuple[str, Camera]],
+    pixels: Sequence[tuple[float, float]],
+    given: Mapping[str, float],
+) -> Sample:
     first, *others = records = [
         _unlabelled(planner.config, path, camera, pixels if not at else ())
         for at, (path, camera) in enumerate(pictures)
     ]
-    for record in records:
-        check_header(record.image, record, planner.config)
-    width, height = first.camera.size_wh
-    for x, y in pixels:
-        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
-            raise RecordError(
-                "pixel outside the image",
-                first.image,
-                f"pixel ({x:g}, {y:g}) is outside the {width}x{height} image",
-            )
-    # A picture is trimmed on the side away from a pixel; of two, the window is shown to both.
-    windows, indices = planner.windows, list(range(len(pixels)))
-    anchors = first.pixels if len(pictures) == 1 and len(pixels) else [None]
-    candidates = [windows.whole(first, first.image, anchor) for anchor in anchors]
-    view = next((v for v in candidates if len(windows.fitting(v, first, indices)) == len(pixels)),
-                None)  # fmt: skip
-    if view is None:
-        unfit = next(at for at in indices if not windows.fitting(candidates[-1], first, [at]))
-        raise _at_border(planner, first, candidates[-1], unfit)
+    _check_inside(first)
+    view = _view_of(planner, first, single=not others)
     _check_apart(planner, first, view)
-    views = [view, *(windows.whole(record, record.image, None) for record in others)]
-    context = QuestionContext((first, *others), tuple(indices), tuple(views))
-    unknown = dict.fromkeys(task.values, math.nan)
-    kind = {"depth": planner.config.label, "principal_axis_distance": "z"}.get(task.name)
+    views = [view, *(planner.windows.whole(record, record.image, None) for record in others)]
+    context = QuestionContext(tuple(records), tuple(range(len(pixels))), tuple(views))
     truth = Truth(
-        unknown,
+        dict.fromkeys(task.values, math.nan),
         given,
         dict.fromkeys(task.worked, math.nan),
         dict.fromkeys(task.words, ""),
-        kind,
+        {"depth": planner.config.label, "principal_axis_distance": "z"}.get(task.name),
     )
     rng = planner.seeded.rng(first.row, 0, "question", task.name, 0)
     return planner.phrasing.sample(task, [(context, truth)], views, rng)
@@ -135,6 +128,43 @@ def _unlabelled(
         path,
         0,
     )
+
+
+def _check_inside(record: Record) -> None:
+    """Refuse pixels that the picture or its lens does not have."""
+    width, height = record.camera.size_wh
+    for x, y in record.pixels:
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+            raise RecordError(
+                "pixel outside the image",
+                record.where,
+                f"pixel ({x:g}, {y:g}) is outside the {width}x{height} image",
+            )
+    seen = record.camera.can_undistort(record.pixels)
+    if not seen.all():
+        x, y = record.pixels[~seen][0]
+        raise RecordError(
+            "pixel outside the lens model",
+            record.where,
+            f"pixel ({x:g}, {y:g}) has no ray within the field where the distortion is one-to-one;"
+            " choose another, or check the distortion",
+        )
+
+
+def _view_of(planner: Planner, record: Record, *, single: bool) -> View:
+    """Return the whole picture, so trimmed that all of the record's pixels are asked about in it.
+
+    It is trimmed on the side away from a pixel, or as planned questions about two pictures are.
+    """
+    windows, indices = planner.windows, list(range(len(record.pixels)))
+    anchors = record.pixels if single and indices else [None]
+    for anchor in anchors:
+        view = windows.whole(record, record.image, anchor)
+        fitting = windows.fitting(view, record, indices)
+        if fitting == indices:
+            return view
+    [unfit, *_] = [index for index in indices if index not in fitting]
+    raise _at_border(planner, record, view, unfit)
 
 
 def _check_apart(planner: Planner, record: Record, view: View) -> None:

@@ -40,7 +40,8 @@ def read_map(path: Path, scale_m: float | None = None, quantity: str | None = No
     Args:
         path: A PNG of whole numbers, a floating-point TIFF, an NPY, or an NPZ with `z_m` or
             `distance_m` (or one array).
-        scale_m: Metres of one unit, for a file that does not say it.
+        scale_m: Metres of one unit, for a file of whole numbers that does not say it; floating
+            point is metres.
         quantity: Which of an NPZ's two is wanted.
 
     Raises:
@@ -59,14 +60,14 @@ def read_map(path: Path, scale_m: float | None = None, quantity: str | None = No
     told = note.get("metres_per_unit")
     if told is not None and scale_m is not None and told != scale_m:
         raise DepthLMError(f"{path}: says {told:g} m a unit, but --scale is {scale_m:g}")
-    scale = told if told is not None else scale_m
+    scale = 1.0 if raw.dtype.kind == "f" else scale_m
+    if told is not None:
+        scale = told
     if scale is None:
-        if raw.dtype.kind != "f":
-            raise DepthLMError(
-                f"{path}: does not say how many metres one unit is; give --scale (0.001 for"
-                " millimetres)"
-            )
-        scale = 1.0
+        raise DepthLMError(
+            f"{path}: does not say how many metres one unit is; give --scale (0.001 for"
+            " millimetres)"
+        )
     return MapFile(raw.astype(np.float64) * scale, note.get("quantity"))
 
 
@@ -82,7 +83,7 @@ def score_files(
         predicted: A map, or a folder of maps.
         truth: The true map, or a folder that has one of the same name for each; endings may differ.
         quantity: What maps hold that do not say it, `z` or `distance`.
-        scale_m: Metres of one unit of maps that do not say it.
+        scale_m: Metres of one unit of whole-number maps that do not say it.
 
     Raises:
         DepthLMError: For a map without its pair, z held against distance, or a map that says

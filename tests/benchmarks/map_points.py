@@ -69,9 +69,7 @@ def main() -> None:
         print(f"\nanswers {'exact' if not noise else f'with an error of {noise:.0%} each'}")
         print(f"{'':16}" + "".join(f"{name:>13}" for name in METRICS))
         for way in rows[0]:
-            found = {
-                name: [row[way][name] for row in rows if name in row[way]] for name in METRICS
-            }
+            found = {name: [row[way][name] for row in rows if name in row[way]] for name in METRICS}
             cells = [f"{np.mean(values):13.4f}" for values in found.values()]
             print(f"{way:16}" + "".join(cells))
 

@@ -19,7 +19,8 @@ def test_a_grid_is_even_and_inside(width, height, data) -> None:
     columns, rows = (data.draw(st.integers(1, size)) for size in (width, height))
     pixels = even_grid((width, height), (columns, rows))
     assert len({*map(tuple, pixels)}) == columns * rows
-    assert (pixels >= 0).all() and (pixels < (width, height)).all()
+    assert (pixels >= 0).all()
+    assert (pixels < (width, height)).all()
     for axis, (size, cells) in enumerate(((width, columns), (height, rows))):
         steps = np.diff(np.unique(pixels[:, axis]))
         assert not len(steps) or steps.max() - steps.min() <= 1
@@ -39,7 +40,8 @@ def test_a_grid_that_does_not_fit(grid) -> None:
 @given(width=SIZES, height=SIZES, count=st.integers(1, 2000))
 def test_the_grid_of_a_number_of_questions(width, height, count) -> None:
     columns, rows = grid_of((width, height), count)
-    assert 1 <= columns <= width and 1 <= rows <= height
+    assert 1 <= columns <= width
+    assert 1 <= rows <= height
     if 16 <= count <= width * height / 4 and 0.5 <= width / height <= 2:
         assert 0.7 * count <= columns * rows <= 1.4 * count
 
@@ -53,7 +55,8 @@ def test_questions_gather_at_the_jump() -> None:
 
     grid = even_grid((100, 80), (10, 8))
     answers = ask_about(ask, grid, 60)
-    assert calls[0] is grid and len(calls) > 3
+    assert calls[0] is grid
+    assert len(calls) > 3
     new = np.concatenate(calls[1:])
     assert len({*map(tuple, np.concatenate(calls))}) == len(grid) + len(new)  # none twice
     assert 40 <= len(new) <= 60
@@ -78,7 +81,8 @@ def test_pixels_without_an_answer_are_left_out_and_not_asked_again() -> None:
 
     answers = ask_about(ask, even_grid((80, 40), (12, 6)), 80)
     assert len(asked) == len(set(asked))
-    assert np.isfinite(answers.z_m).all() and (answers.pixels[:, 0] <= 40).all()
+    assert np.isfinite(answers.z_m).all()
+    assert (answers.pixels[:, 0] <= 40).all()
 
 
 def test_points_in_a_line_have_no_triangles() -> None:

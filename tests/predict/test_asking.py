@@ -156,6 +156,14 @@ def test_points_that_cannot_be_shown_together(picture) -> None:
         predictor.ask(picture, CAMERA, [(50, 60), (0.2, 0.2)], task="two_point_distance")
 
 
+def test_a_pixel_that_the_lens_does_not_reach(picture) -> None:
+    strong = {"focal_px": 60, "distortion": [-0.9, 0.0, 0.0, 0.0]}
+    [middle] = predictor_of(focal_px=90).ask(picture, at=ONE_POINT, **strong)
+    assert middle.value == 2.0
+    with pytest.raises(RecordError, match=r"pixel \(5, 5\) has no ray within the field"):
+        predictor_of(focal_px=90).ask(picture, at=[(5, 5)], **strong)
+
+
 def test_the_camera_of_an_answer_and_what_ten_percent_do(picture) -> None:
     [answer] = predictor_of().ask(picture, at=ONE_POINT, fov_deg=65)
     assert answer.camera.source == "fov_deg"
