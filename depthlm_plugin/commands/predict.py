@@ -181,7 +181,7 @@ def _answer(
 
     survey = Survey.of(items, _teller())
     for warning, questions in survey.warnings.most_common(_SHOWN):
-        print(f"WARNING, of {questions} points: {warning}", file=sys.stderr)
+        print(f"WARNING ({questions} questions): {warning}", file=sys.stderr)
     run = _run_of(args, predictor, survey.questions)
     of = {"of": survey.questions} if args.records else {}
     outcome = Outcome()

@@ -87,7 +87,7 @@ class Survey:
         for item in items:
             if isinstance(item, Asked):
                 survey.questions += 1
-                survey.warnings.update(text for one in item.cameras for text in one.warnings)
+                survey.warnings.update({text for one in item.cameras for text in one.warnings})
             elif isinstance(item, LeftOut):
                 survey.left_out[item.reason] += item.times
             else:

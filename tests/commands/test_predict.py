@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.fake_server import fake_server
 from support.rehearsed import Saying
 
 from depthlm_plugin import Predictor
 from depthlm_plugin.cli import main
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.host.processors.grid import Grid
+from depthlm_plugin.predict.server.client import Client
+from depthlm_plugin.predict.server.engine import ServerEngine
 
 SAID = "<answer> 2.00 </answer>"
 MODEL = ["--model", "m"]
@@ -92,6 +96,8 @@ def test_cameras_of_the_command_line(capsys, engine, picture, options, source) -
         (["--records", "r.jsonl"], "--records needs --out"),
         (["--records", "r.jsonl", "--out", "o", "--fov", "9"], "--fov is of pictures"),
         (["a.png", "--records", "r.jsonl", "--out", "o"], "of --records give the folder"),
+        (["a.png", "--server-model", "m"], "--server-model is of a --server"),
+        (["a.png", "--processor", "m"], "--processor is of a --server"),
         (["a.png", "--task", "time", "--task", "speed"], "of pictures give one --task"),
     ],
 )
@@ -168,6 +174,40 @@ def test_stopped_by_hand_it_keeps_what_is_answered(capsys, engine, picture, tmp_
     engine()
     assert predict(capsys, picture, *AT, "--fov", 65, "--out", out)[0] == 0
     assert [row["pixel"] for row in rows_of(out)] == [[100, 75], [50, 60]]
+
+
+def test_a_server_that_fails_in_the_middle_is_asked_for_the_rest(
+    capsys, monkeypatch, picture, tmp_path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    arguments = [picture, "--fov", 65, "--out", out]
+    arguments += [word for x in range(30, 170, 20) for word in ("--at", f"{x},75")]
+    with fake_server() as server:
+        grid = Grid("QuickImageProcessor", 28, 0, 10**7)
+        config = DepthLMConfig(focal_px=300, resampling="reference")
+
+        def served(url, model, *, processor, name):
+            client = Client(url, timeout_s=5.0, pauses_s=(0.0,))
+            return Predictor(ServerEngine(client, grid, name), config)
+
+        monkeypatch.setattr(Predictor, "served", served)
+        asked = [*arguments, "--server", server.url]
+        server.behave = lambda number: 503 if number >= 5 else None  # the first two are the probe
+        status, _, err = predict(capsys, *asked)
+        assert status == 1
+        assert "4 of 4 questions were not answered" in err
+        assert "3 answered; 4 UNANSWERED, ask again" in err
+        assert len(rows_of(out)) == 3
+    status, _, err = predict(capsys, *asked)  # gone
+    assert status == 1
+    assert "nobody answers" in err
+    with fake_server() as server:
+        status, _, err = predict(capsys, *arguments, "--server", server.url)
+        assert status == 0
+        assert len(server.pictures) == 4
+        assert "4 answered; 3 answered before" in err
+    assert [row["pixel"][0] for row in rows_of(out)] == [*range(30, 170, 20)]
+    assert {row["value"] for row in rows_of(out)} == {2.0}
 
 
 def test_records_are_scored(capsys, engine, record_folder, make_record, tmp_path) -> None:
