@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from ..errors import ConfigError, DepthLMError
 from .options import add_camera, add_model, camera_of
 
 if TYPE_CHECKING:
+    from ..cameras.source import CameraSource
     from ..maps.depth_map import DepthMap
     from ..predict.predictor import Predictor
 
@@ -93,8 +95,7 @@ def run(args: argparse.Namespace) -> int:
         predictor = Predictor.load(args.model, args.adapter, args.template)
         for path, files in waiting.items():
             try:
-                depth = _map(args, predictor, camera, path, grid)
-                note = {"picture": path, **_saved(depth, files, args.quantity)}
+                note = {"picture": path, **_map(args, predictor, camera, path, grid, files)}
             except DepthLMError as error:
                 if not several:
                     raise
@@ -163,12 +164,34 @@ def _files(args: argparse.Namespace, name: Path | None) -> dict[str, Path]:
 
 
 def _map(
-    args: argparse.Namespace, predictor: Predictor, camera: Any, path: str, grid: Any
-) -> DepthMap:
+    args: argparse.Namespace,
+    predictor: Predictor,
+    camera: CameraSource,
+    path: str,
+    grid: tuple[int, int] | None,
+    files: dict[str, Path],
+) -> dict[str, Any]:
+    """Make a picture's map and write it; return what is printed of it.
+
+    Until the files are whole, answers are kept beside them: stopped and started again, the same
+    command goes on.
+    """
     from tqdm import tqdm
 
-    with tqdm(unit="answer", desc=Path(path).name, disable=None, file=sys.stderr) as bar:
-        return predictor.map(
+    from ..predict.answer_file import AnswerFile
+
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+    first = next(iter(files.values()))
+    run = _run_of(args, predictor, path)
+    answers = first.with_name(f".{first.name}.{run}.answers.jsonl")
+    with (
+        AnswerFile(answers, run) as kept,
+        tqdm(unit="answer", desc=Path(path).name, disable=None, file=sys.stderr) as bar,
+    ):
+        if kept:
+            print(f"{path}: {len(kept)} answers are there already", file=sys.stderr)
+        depth = predictor.map(
             path,
             camera,
             grid=grid,
@@ -176,7 +199,22 @@ def _map(
             task=args.task,
             exif_rotation=args.exif_rotation,
             progress=bar.update,
+            kept=kept,
         )
+    note = _saved(depth, files, args.quantity)
+    answers.unlink()
+    return note
+
+
+def _run_of(args: argparse.Namespace, predictor: Predictor, path: str) -> str:
+    """Return a name for all that decides a picture's answers."""
+    weights = [os.path.realpath(place) for place in (args.model, args.adapter) if place]
+    camera = [args.intrinsics, args.focal_px, args.fov, args.cameras, args.distortion]
+    with open(path, "rb") as file:
+        picture = hashlib.file_digest(file, "sha256").hexdigest()
+    asked = [picture, args.exif_rotation, args.task, args.sensor_width_mm, *camera]
+    text = json.dumps([weights, predictor.config.to_dict(), asked], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _saved(depth: DepthMap, files: dict[str, Path], quantity: str) -> dict[str, Any]:
@@ -199,7 +237,6 @@ def _saved(depth: DepthMap, files: dict[str, Path], quantity: str) -> dict[str, 
         "preview": save_preview,
     }
     for option, file in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
         writers[option](depth, file)
     if too_far:
         print(

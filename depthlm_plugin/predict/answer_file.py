@@ -66,12 +66,16 @@ class AnswerFile:
         """Return whether the question of a row is answered."""
         return key_of(row) in self._answered
 
+    def text_of(self, row: Mapping[str, Any]) -> str | None:
+        """Return what was answered to the question of a row, if it is answered."""
+        return self._answered.get(key_of(row))
+
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write answers, at once."""
         for row in rows:
             line = json.dumps({**row, "run": self._run}, ensure_ascii=False) + "\n"
             self._file.write(line.encode("utf-8", "backslashreplace"))
-            self._answered.add(key_of(row))
+            self._answered[key_of(row)] = row.get("text")
         self._file.flush()
 
     def _lock(self) -> None:
@@ -84,9 +88,10 @@ class AnswerFile:
         except OSError:
             return  # a file system without locks
 
-    def _read(self) -> set[str]:
+    def _read(self) -> dict[str, str | None]:
         self._file.seek(0)
-        answered, end = set(), 0
+        answered: dict[str, str | None] = {}
+        end = 0
         for number, line in enumerate(self._file, start=1):
             if not line.endswith(b"\n"):
                 self._file.truncate(end)
@@ -94,7 +99,7 @@ class AnswerFile:
             end += len(line)
             try:
                 row = json.loads(line)
-                run = row["run"]
+                run, text = row["run"], row.get("text")
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigError(
                     f"{self.path}:{number} is no answer of depthlm predict; choose another --out"
@@ -104,6 +109,6 @@ class AnswerFile:
                     f"{self.path}:{number} is of run {run!r}, this is {self._run!r}: other weights,"
                     " cameras or questions; choose another --out"
                 )
-            answered.add(key_of(row))
+            answered[key_of(row)] = text
         self._file.seek(0, 2)
         return answered

@@ -19,8 +19,10 @@ from ..sampling.planner import Planner
 from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
 from .answer import Answer
+from .answer_file import AnswerFile
 from .engine import Engine
 from .mapping import DEPTH_TASKS, map_of
+from .rows import row_of
 
 _AT_ONCE = 256  # questions of a map, so that progress is seen
 
@@ -248,6 +250,7 @@ class Predictor:
         adaptive: int = 0,
         task: str | None = None,
         progress: Callable[[int], object] | None = None,
+        kept: AnswerFile | None = None,
         intrinsics: Sequence[float] | None = None,
         focal_px: float | None = None,
         fov_deg: float | None = None,
@@ -265,6 +268,8 @@ class Predictor:
             adaptive: How many more are asked about where depth jumps.
             task: `depth` or `principal_axis_distance`; by default the first that the model learnt.
             progress: Called with the number of answers, after each few.
+            kept: Answers of a run that was stopped, which are not asked for again; new ones are
+                added to it.
             intrinsics: As `ask` takes it.
             focal_px: As `ask` takes it.
             fov_deg: As `ask` takes it.
@@ -296,13 +301,33 @@ class Predictor:
         def ask(pixels: Sequence[tuple[float, float]]) -> list[Answer]:
             answers: list[Answer] = []
             for start in range(0, len(pixels), _AT_ONCE):
-                some = pixels[start : start + _AT_ONCE]
-                answers += self.ask(path, found, some, task=task, exif_rotation=exif_rotation)
+                some = self.questions(
+                    path,
+                    CameraSource(camera=found),
+                    pixels[start : start + _AT_ONCE],
+                    task=task,
+                    exif_rotation=exif_rotation,
+                )
+                answers += self._answered(some, kept)
                 if progress is not None:
                     progress(len(some))
             return answers
 
         return map_of(path, found, planner, ask, grid, adaptive)
+
+    def _answered(self, asked: Sequence[Asked], kept: AnswerFile | None) -> list[Answer]:
+        """Return the answers to questions, from a file as far as it has them."""
+        if kept is None:
+            return self.answer(asked)
+        texts = [kept.text_of(row_of(question.answered(""))) for question in asked]
+        new = [question for question, text in zip(asked, texts, strict=True) if text is None]
+        answers = self.answer(new) if new else []
+        kept.add(map(row_of, answers))
+        waiting = iter(answers)
+        return [
+            next(waiting) if text is None else question.answered(text)
+            for question, text in zip(asked, texts, strict=True)
+        ]
 
     def planner(self, tasks: Sequence[str], exif_rotation: str | None = None) -> Planner:
         """Return what shows this model pictures and asks it, as in training but uncropped.

@@ -11,6 +11,7 @@ from depthlm_plugin import Camera, Predictor
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError, DepthLMError
 from depthlm_plugin.host.processors.grid import Grid
+from depthlm_plugin.predict.answer_file import AnswerFile
 from depthlm_plugin.sampling.sample import Sample
 
 CAMERA = Camera(150.0, 148.0, 99.0, 76.0, (200, 150))
@@ -111,3 +112,22 @@ def test_progress_and_every_pixel(blank_image) -> None:
 def test_what_cannot_be_mapped(picture, options, message) -> None:
     with pytest.raises(ConfigError, match=message):
         predictor_of(Wall()).map(picture, **{"camera": CAMERA} | options)
+
+
+def test_a_stopped_map_goes_on(picture, tmp_path) -> None:
+    class Stopped(Wall):
+        def answer(self, samples):
+            if len(self.pixels) >= 256:
+                raise KeyboardInterrupt
+            return super().answer(samples)
+
+    path = tmp_path / "answers.jsonl"
+    with AnswerFile(path, "run") as kept, pytest.raises(KeyboardInterrupt):
+        predictor_of(Stopped()).map(picture, CAMERA, grid=(25, 20), kept=kept)
+    engine = Wall()
+    with AnswerFile(path, "run") as kept:
+        assert len(kept) == 256
+        depth = predictor_of(engine).map(picture, CAMERA, grid=(25, 20), kept=kept)
+    whole = predictor_of(Wall()).map(picture, CAMERA, grid=(25, 20))
+    assert len(engine.pixels) == 500 - 256
+    assert np.array_equal(depth.z_m, whole.z_m)
