@@ -40,6 +40,18 @@ def require() -> None:
     )
 
 
+def problem() -> str:
+    """Return why depth runs would break, or be wrong, with what is installed; empty if they work.
+
+    Seams that have moved are known once LLaMA-Factory was imported.
+    """
+    try:
+        require()
+    except HostError as refused:
+        return str(refused)
+    return ""
+
+
 def liger_problem(model_args: Any) -> str | None:
     """Return why a run cannot use the Liger kernels that it asks for, if it cannot."""
     liger = _installed("liger-kernel")

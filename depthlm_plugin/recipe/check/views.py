@@ -13,8 +13,8 @@ from .finding import Finding, error, left_out, warning
 from .host_facts import template_names
 from .settings import HOST_MAX_PIXELS, Settings
 
-_HOST_CUTOFF = 2048  # its cutoff_len
-_LEAST_TEXT = 50  # tokens of a question with its answer, at least
+HOST_CUTOFF = 2048  # its cutoff_len
+LEAST_TEXT = 50  # tokens of a question with its answer, at least
 _ACROSS_DEG = (40, 100)  # of a scene; the paper's widest crop spans 70
 _LONGEST_EDGE = {"pixtral": 1024, "mistral_small": 1540}  # longer ones are shrunk; pixels
 _MOST_PIXELS = {"lfm2vl": 262_144}  # more becomes tiles
@@ -92,7 +92,7 @@ def views_fit_the_processor(recipe: Settings) -> Iterator[Finding]:
 
 def samples_fit(recipe: Settings) -> Iterator[Finding]:
     """Yield a `cutoff_len` below the tokens of the largest sample."""
-    cutoff = int(recipe.number("cutoff_len", _HOST_CUTOFF))
+    cutoff = int(recipe.number("cutoff_len", HOST_CUTOFF))
     view, load, config = recipe.view, recipe.load, recipe.config
     if not recipe.trains:
         yield from _evaluation_fits(recipe, cutoff)
@@ -106,7 +106,7 @@ def samples_fit(recipe: Settings) -> Iterator[Finding]:
         f"the largest sample takes {images} image tokens and its text up to"
         f" {load.tokens - images}, cutoff_len is {cutoff}"
     )
-    if images + _LEAST_TEXT * questions > cutoff:
+    if images + LEAST_TEXT * questions > cutoff:
         yield error("cutoff_len", f"{text}: image or answer would be cut off",
                     f"cutoff_len: {needed}")  # fmt: skip
     elif load.tokens > cutoff:
@@ -121,7 +121,7 @@ def _evaluation_fits(recipe: Settings, cutoff: int) -> Iterator[Finding]:
     if not family.fixed_wh:
         patches = int(recipe.number("image_max_pixels", HOST_MAX_PIXELS)) // family.multiple**2
         tokens = patches + (round(patches**0.5) if family.row_tokens else 0)
-    if tokens + _LEAST_TEXT > cutoff:
+    if tokens + LEAST_TEXT > cutoff:
         needed = -(-(tokens + 200) // 128) * 128
         yield warning(
             "cutoff_len",

@@ -243,7 +243,7 @@ PLANTED = {
         "learning_rate", "usual is 1e-05", FULL, "learning_rate=1e-4", WARNING
     ),
     "rate of a smaller batch": Planted(
-        "learning_rate", "square-root rule", LORA, "gradient_accumulation_steps=256", WARNING,
+        "learning_rate", "square-root rule", LORA, "gradient_accumulation_steps=128", WARNING,
         "learning_rate: 4.0e-04",
     ),
     "warm-up twice": Planted(
@@ -329,8 +329,8 @@ PLANTED = {
         machine=BARE,
     ),
     "too large for the card": Planted(
-        "per_device_train_batch_size", "by an estimate; 2 x 16 steps fit", LORA,
-        "per_device_train_batch_size=8", change="per_device_train_batch_size: 2",
+        "per_device_train_batch_size", "by an estimate; 4 x 8 steps fit", LORA,
+        "per_device_train_batch_size=8", change="per_device_train_batch_size: 4",
         machine=Machine(1, 24, 8.0, everything),
     ),
     "stage": Planted("stage", "dpo cannot", LORA, "stage=dpo"),
