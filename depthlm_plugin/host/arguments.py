@@ -14,6 +14,9 @@ from ..config.saved import load_config, save_config
 from . import compat
 from .run import resolve_config
 
+read: dict[str, Any] = {}
+"""`recipe`: the keys that LLaMA-Factory was given last; what they leave out, its arguments hide."""
+
 
 def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
@@ -23,6 +26,8 @@ def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
         args = original(args)
         if "depthlm" in args or "--depthlm" in args:
             compat.require()
+        if isinstance(args, dict):
+            read["recipe"] = args
         return args
 
     return read_args

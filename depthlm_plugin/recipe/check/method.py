@@ -8,6 +8,7 @@ from ..plan import EFFECTIVE_BATCH, learning_rate
 from .finding import Finding, error, warning
 from .settings import Settings
 
+_SHIFTED = {"gemma3", "gemma4"}  # families whose models transformers counts as causal ones, too
 _ADAPTED = ("lora", "qlora", "oft")
 _OFF = 3.9  # times: so far from the usual rate is a slip rather than a choice
 _FAR_BATCH = 3.9  # times the batch for which the rate is meant
@@ -81,7 +82,8 @@ def quantised_base_can_train(recipe: Settings) -> Iterator[Finding]:
             f"finetuning_type {named} cannot train quantised weights; LoRA can",
             "finetuning_type: lora",
         )
-    if recipe.get("additional_target"):
+    family = recipe.seen.family
+    if family and family.targets and family.merger in recipe.names("additional_target"):
         yield error(
             "additional_target",
             "modules of a quantised base hold whole numbers and cannot be trained whole: loading"
@@ -98,7 +100,9 @@ def quantised_base_can_train(recipe: Settings) -> Iterator[Finding]:
 
 def target_is_right(recipe: Settings) -> Iterator[Finding]:
     """Yield label smoothing: transformers does not shift the labels of VLMs for it."""
-    if recipe.number("label_smoothing_factor", 0) > 0:
+    family = recipe.seen.family
+    shifted = family is None or family.name in _SHIFTED
+    if recipe.number("label_smoothing_factor", 0) > 0 and not shifted:
         yield error(
             "label_smoothing_factor",
             "transformers' label smoother does not shift the labels of VLMs: every token would be"

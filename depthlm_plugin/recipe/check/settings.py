@@ -56,6 +56,7 @@ class Settings:
         values: Its keys.
         machine: Where it is to run.
         given: Keys that the command line gave, `depthlm.` ones with the block's name.
+        compared: Rows of each records file that are compared with those of the other side.
         opened: Records files that were opened, so that each is looked through once.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     values: dict[str, Any]
     machine: Machine = field(default_factory=Machine)
     given: frozenset[str] = frozenset()
+    compared: int = 20_000
     opened: dict[str, Rows] = field(default_factory=dict, repr=False)
 
     def rows(self, path: str) -> Rows:

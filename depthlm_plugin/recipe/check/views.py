@@ -42,8 +42,11 @@ def template_is_the_bases(recipe: Settings) -> Iterator[Finding]:
         yield error("template", f"LLaMA-Factory has no template {template!r}{close}", own)
     elif family and template not in {family.template, family.template.removesuffix("_nothink")}:
         others = [other.title for other in FAMILIES if other.template == template]
-        whose = f"is that of {others[0]}" if others else "is another model's"
-        yield error("template", f"{template} {whose}, the base is one of {family.title}", own)
+        if others or recipe.seen.base:
+            whose = f"is that of {others[0]}" if others else "is another model's"
+            yield error("template", f"{template} {whose}, the base is one of {family.title}", own)
+        else:  # a relative of the family may have one of its own
+            yield warning("template", f"{template} is not that of {family.title}", own)
 
 
 def views_are_not_shrunk(recipe: Settings) -> Iterator[Finding]:

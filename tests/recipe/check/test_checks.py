@@ -239,6 +239,10 @@ PLANTED = {
     "label smoothing": Planted(
         "label_smoothing_factor", "does not shift", LORA, "label_smoothing_factor=0.1"
     ),
+    "flag that nothing obeys": Planted(
+        "freeze_vision_tower", "freezes none", "depthlm_lfm2vl_lora", "freeze_vision_tower=true",
+        WARNING, "freeze_vision_tower: false",
+    ),
     "rate of LoRA for all weights": Planted(
         "learning_rate", "usual is 1e-05", FULL, "learning_rate=1e-4", WARNING
     ),
