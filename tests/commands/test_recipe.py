@@ -160,6 +160,8 @@ def test_a_check_is_read_by_programs(capsys) -> None:
     lines = (FOLDER / "depthlm_qwen_lora.yaml").read_text(encoding="utf-8").splitlines()
     assert lines[finding["line"] - 1].startswith("dataset_dir:")
     assert finding["level"] == "error"
+    assert found["facts"]["estimate"]["memory_gb"] > 10
+    assert found["facts"]["numbers"] is None  # the base is not here
 
 
 def test_warnings_do_not_fail_a_check(capsys, tmp_path: Path) -> None:

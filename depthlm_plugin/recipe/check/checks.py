@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     views.samples_fit,
     views.scene_is_seen,
     views.mark_is_seen,
+    tokens.base_can_chat,
     tokens.digits_are_single,
     tokens.answers_fit,
     method.tower_is_trained,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ...config.block import DepthLMConfig
@@ -19,6 +18,8 @@ from .views import HOST_CUTOFF, LEAST_TEXT
 NUMBER = "12.34"  # metres as answers write them
 _DIGITS = "2748"  # no year, no round number: nothing that a vocabulary would hold as a whole
 _HOST_NEW_TOKENS = 1024  # LLaMA-Factory's max_new_tokens
+_CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+_CONFIGS = ("tokenizer_config.json", "processor_config.json")  # older models have it in one of them
 _AROUND = 20  # tokens that a chat template puts around one question and its answer
 
 
@@ -124,10 +125,17 @@ def _template(task: Task, config: DepthLMConfig) -> Template:
     return load_template(task.name, config.prompt)
 
 
-def has_chat_template(folder: Path) -> bool | None:
-    """Return whether a base comes with a chat template; None where its files do not say."""
-    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
-        return True
-    found = [folder / name for name in ("tokenizer_config.json", "processor_config.json")]
-    texts = [path.read_text(encoding="utf-8") for path in found if path.is_file()]
-    return any('"chat_template"' in text for text in texts) if texts else None
+def base_can_chat(recipe: Settings) -> Iterator[Finding]:
+    """Yield a base that comes without a chat template: one that was not taught to answer."""
+    name = str(recipe.get("model_name_or_path") or "")
+    folder = recipe.seen.folder or cached_folder(name)
+    if folder is None or any((folder / file).is_file() for file in _CHAT_TEMPLATES):
+        return
+    paths = [path for path in (folder / file for file in _CONFIGS) if path.is_file()]
+    if paths and not any('"chat_template"' in path.read_text("utf-8") for path in paths):
+        yield warning(
+            "model_name_or_path",
+            f"{name} comes without a chat template: it was not taught to answer, and the marks of"
+            f" {recipe.get('template')} around questions mean nothing to it; take its -Instruct"
+            " or -it model",
+        )
