@@ -1,4 +1,4 @@
-"""`recipe new` writes recipes that pass: of every base, by every method, on the first card that fits.
+"""`recipe new` writes recipes that pass: of every base, by every method, on whatever card fits.
 
 Of a base of the table, and of a folder of one's own with the same config.
 """
