@@ -28,6 +28,7 @@ LAYERS = [
     {"sampling"},
     {"scoring"},
     {"rewards", "pictures"},
+    {"host.compat", "host.doors"},  # what is refused; without LLaMA-Factory
     {"recipe"},
     {"host"},
     {"predict"},

@@ -9,7 +9,7 @@ from . import adapters, data, doors, method, views
 from .finding import ERROR, LEFT_OUT, Finding
 from .settings import Settings
 
-_CERTAIN = (method.quantised_base_can_train, method.target_is_right)
+_CERTAIN = (method.quantised_base_can_train,)
 """An error of these stops a run. Those of others are likely, and a run may be meant so."""
 _LIKELY = (
     views.template_is_the_bases,
@@ -17,6 +17,7 @@ _LIKELY = (
     views.mark_is_seen,
     method.tower_is_trained,
     method.merger_is_trained,
+    method.target_is_right,
     method.rate_suits,
     method.batch_suits_the_rate,
     method.warm_up_is_one,

@@ -8,7 +8,6 @@ from ..plan import EFFECTIVE_BATCH, learning_rate
 from .finding import Finding, error, warning
 from .settings import Settings
 
-_SHIFTED = {"gemma3", "gemma4"}  # families whose models transformers counts as causal ones, too
 _ADAPTED = ("lora", "qlora", "oft")
 _OFF = 3.9  # times: so far from the usual rate is a slip rather than a choice
 _FAR_BATCH = 3.9  # times the batch for which the rate is meant
@@ -100,9 +99,7 @@ def quantised_base_can_train(recipe: Settings) -> Iterator[Finding]:
 
 def target_is_right(recipe: Settings) -> Iterator[Finding]:
     """Yield label smoothing: transformers does not shift the labels of VLMs for it."""
-    family = recipe.seen.family
-    shifted = family is None or family.name in _SHIFTED
-    if recipe.number("label_smoothing_factor", 0) > 0 and not shifted:
+    if recipe.number("label_smoothing_factor", 0) > 0:
         yield error(
             "label_smoothing_factor",
             "transformers' label smoother does not shift the labels of VLMs: every token would be"

@@ -29,21 +29,14 @@ def test_shipped_recipes_train_in_silence(name: str) -> None:
     assert keys_of(name) == (set(), set())
 
 
-@pytest.mark.parametrize(
-    ("name", "override"),
-    [
-        ("depthlm_qwen_lora", "label_smoothing_factor=0.1"),
-        ("depthlm_qwen_qlora", "additional_target=merger"),
-    ],
-)
-def test_what_is_certainly_wrong_stops(name: str, override: str) -> None:
-    assert keys_of(name, override) == ({override.partition("=")[0]}, set())
+def test_what_is_certainly_wrong_stops() -> None:
+    found = keys_of("depthlm_qwen_qlora", "additional_target=merger")
+    assert found == ({"additional_target"}, set())
 
 
 @pytest.mark.parametrize(
     ("name", "override"),
     [
-        ("depthlm_gemma3_4b_lora", "label_smoothing_factor=0.1"),  # transformers shifts its labels
         ("depthlm_qwen_qlora", "additional_target=embed_tokens"),  # they are not quantised
         ("depthlm_qwen_lora", "model_name_or_path=somebody/her-own-vlm"),
     ],
@@ -80,23 +73,3 @@ def test_a_check_that_fails_stops_nobody(monkeypatch: pytest.MonkeyPatch, caplog
     monkeypatch.setattr(before_training, "_LIKELY", (broken,))
     assert keys_of("depthlm_qwen_lora", "learning_rate=1") == (set(), set())
     assert "the check broken failed" in caplog.text
-
-
-@pytest.mark.slow
-def test_labels_are_shifted_for_whom_transformers_counts_as_causal() -> None:
-    """transformers decides so by the model's class."""
-    from transformers import CONFIG_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    from depthlm_plugin.recipe.check.method import _SHIFTED
-    from depthlm_plugin.recipe.families import FAMILIES
-
-    causal = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
-    shifted = {
-        family.name
-        for family in FAMILIES
-        for kind in family.model_types
-        if MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[CONFIG_MAPPING[kind.split("/")[0]]].__name__
-        in causal
-    }
-    assert shifted == _SHIFTED
