@@ -13,7 +13,7 @@ from ..language.templates import load_template, template_files
 from .block import DepthLMConfig
 
 SAVED_AS = "depthlm_config.json"
-_TEMPLATES = "depthlm_templates/"
+TEMPLATES = "depthlm_templates/"
 _FORMAT = 1
 
 
@@ -22,6 +22,8 @@ def save_config(
     folder: str | Path,
     template: str | None = None,
     data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `depthlm_config.json` into a model or adapter folder; return its path.
 
@@ -30,12 +32,14 @@ def save_config(
         folder: The folder.
         template: LLaMA-Factory's chat template of the run, for those who ask the model later.
         data: Describes what it is trained on, for those who resume.
+        training: How the weights came to be, and
+        scores: how they answer, for their card.
     """
     block = config.to_dict()
     for task, own in template_files(list(config.tasks), config.prompt).items():
         # The user's own templates travel with the weights that were taught by them.
-        block["prompt"] = _TEMPLATES
-        place = Path(folder, _TEMPLATES, f"{task}.yaml")
+        block["prompt"] = TEMPLATES
+        place = Path(folder, TEMPLATES, f"{task}.yaml")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(own.read_bytes())
     content = {
@@ -44,6 +48,8 @@ def save_config(
         "template": template,
         "depthlm": block,
         "data": data,
+        "training": training,
+        "scores": scores,
     }
     path = Path(folder, SAVED_AS)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -60,8 +66,8 @@ def load_config(folder: str | Path) -> DepthLMConfig | None:
     if content is None:
         return None
     block = dict(content["depthlm"])
-    if block.get("prompt") == _TEMPLATES:
-        block["prompt"] = str(Path(folder, _TEMPLATES))
+    if block.get("prompt") == TEMPLATES:
+        block["prompt"] = str(Path(folder, TEMPLATES))
     return DepthLMConfig.from_block(block)
 
 
@@ -75,6 +81,21 @@ def saved_data(folder: str | Path) -> dict[str, Any] | None:
     """Return the description of the training data saved in a checkpoint, or None."""
     content = _saved(folder)
     return None if content is None else content.get("data")
+
+
+def saved_training(folder: str | Path) -> dict[str, Any] | None:
+    """Return how the weights in a folder came to be (`card.origin.Training`), if it says so."""
+    content = _saved(folder)
+    return None if content is None else content.get("training")
+
+
+def saved_scores(folder: str | Path) -> dict[str, Any] | None:
+    """Return the scores (`card.evaluation.brief`) of the weights in a folder, if it has some.
+
+    They are of these weights: whatever saves others writes the file anew.
+    """
+    content = _saved(folder)
+    return None if content is None else content.get("scores")
 
 
 def _saved(folder: str | Path) -> dict[str, Any] | None:

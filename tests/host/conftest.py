@@ -57,6 +57,9 @@ def data(ibims: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "depthlm": {"depth_kind": "z"},
         }
     (folder / "dataset_info.json").write_text(json.dumps(info))
+    card = folder / "ibims1" / "README.md"  # as `depthlm curate` leaves it
+    card.parent.mkdir()
+    card.write_text("# ibims1\n\n| | |\n|---|---|\n| Licence | CC BY-NC-SA. |\n")
     return folder
 
 
