@@ -28,9 +28,10 @@ LAYERS = [
     {"sampling"},
     {"scoring"},
     {"rewards", "pictures", "card", "maps"},
+    {"host.compat", "host.doors"},  # what is refused; without LLaMA-Factory
+    {"recipe"},
     {"host"},
     {"predict"},
-    {"recipe"},
     {"curate", "bench", "harness", "demo"},
     {"report"},
     {"commands"},
