@@ -15,6 +15,9 @@ from . import compat
 from .doors import refuse_closed_doors
 from .run import depth_datasets, trains_on_depth, weights_of
 
+read: dict[str, Any] = {}
+"""`recipe`: the keys that LLaMA-Factory was given last; what they leave out, its arguments hide."""
+
 
 def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return LLaMA-Factory's `read_args`, refusing a depthlm block that nothing would obey."""
@@ -24,6 +27,8 @@ def read_args_with(original: Callable[..., Any]) -> Callable[..., Any]:
         args = original(args)
         if "depthlm" in args or "--depthlm" in args:
             compat.require()
+        if isinstance(args, dict):
+            read["recipe"] = args
         return args
 
     return read_args

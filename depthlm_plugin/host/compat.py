@@ -14,6 +14,18 @@ broken: dict[str, str] = {}
 """Seams that are not as expected: name -> what is wrong."""
 
 
+def problem() -> str:
+    """Return why depth runs would break, or be wrong, with what is installed; empty if they work.
+
+    Seams that have moved are known once LLaMA-Factory was imported.
+    """
+    try:
+        require()
+    except HostError as refused:
+        return str(refused)
+    return ""
+
+
 def require() -> None:
     """Raise one clear error when depth runs would break, or be wrong, with what is installed.
 

@@ -122,6 +122,7 @@ BASES = (
             merger=30_679_808, language_sides=835_584, vision_sides=528_864,
             layers=48, hidden=2_048, inner=6_144, vocabulary=151_936,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_608, experts=True,
+            active=2_730_702_848,
         ),
     ),
     Base(
@@ -282,6 +283,7 @@ BASES = (
             merger=20_971_520, language_sides=3_736_320, vision_sides=881_612,
             layers=48, hidden=5_120, inner=8_192, vocabulary=202_048,
             vision_layers=34, vision_hidden=1_408, vision_inner=5_632, experts=True,
+            active=15_103_923_200,
         ),
     ),
 )  # fmt: skip

@@ -5,8 +5,9 @@ import pytest
 from depthlm_plugin import Camera
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.sampling.given import pixel_sample, point_sample
+from depthlm_plugin.sampling.given import asked_samples, point_sample
 from depthlm_plugin.sampling.planner import Planner
+from depthlm_plugin.tasks import TASKS
 
 
 @pytest.fixture
@@ -40,9 +41,11 @@ def test_a_given_point_is_planned_or_refused(planner, make_record, point, found)
 def test_a_given_pixel_is_asked_about_or_refused(planner, pixel, size_wh, found):
     [folder] = planner.roots
     image, intrinsics = f"{folder}/a.png", (150.0, 148.0, 99.0, 76.0)
-    sample = pixel_sample(planner, image, Camera(*intrinsics, (200, 150)), (100, 75))
+    [sample] = asked_samples(
+        planner, TASKS["depth"], [(image, Camera(*intrinsics, (200, 150)))], [[(100, 75)]]
+    )
     assert sample.question.pixel == (100, 75)
     assert math.isnan(sample.target)
     assert sample.image.size == sample.view.size_wh
     with pytest.raises(RecordError, match=found):
-        pixel_sample(planner, image, Camera(*intrinsics, size_wh), pixel)
+        asked_samples(planner, TASKS["depth"], [(image, Camera(*intrinsics, size_wh))], [[pixel]])
