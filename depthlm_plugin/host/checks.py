@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from ..errors import ConfigError, HostError
 from ..views.view import window_size
+from .board import limited_for_views, on_board, raise_cutoff, say_limits
 from .open_views import is_view, views_as
 from .processors.proof import prove
 from .run import Run
@@ -44,10 +45,12 @@ def check_views(
     if not sizes:
         return None
     by_area = sorted(sizes, key=math.prod)
-    _check_sizes(by_area, run, processor)
+    if on_board():
+        say_limits(by_area[-1], processor)
     row = dataset[longest]
     uri: str = next(filter(is_view, row["_images"]))
-    with _one_thread():
+    with _one_thread(), limited_for_views(processor):
+        _check_sizes(by_area, run, processor)
         prove(template.mm_plugin, processor, by_area[-1])
         _check_length(row, data_args, template, tokenizer, processor)
     return uri
@@ -102,12 +105,14 @@ def _check_length(
             f" {len(counted)} were counted from its size: {type(processor).__name__} does not work"
             " as depthlm-plugin expects; please report it with the model's name"
         )
-    if len(tokens) + _TEXT_MARGIN > data_args.cutoff_len:
+    least = -(-(len(tokens) + _TEXT_MARGIN) // 128) * 128
+    if len(tokens) + _TEXT_MARGIN > data_args.cutoff_len and on_board():
+        raise_cutoff(data_args, least)
+    elif len(tokens) + _TEXT_MARGIN > data_args.cutoff_len:
         raise ConfigError(
             f"depthlm: a view of {views} with its questions and answers takes"
             f" {len(tokens)} tokens, but cutoff_len is {data_args.cutoff_len}: image or answer"
-            " would be cut off; set cutoff_len:"
-            f" {-(-(len(tokens) + _TEXT_MARGIN) // 128) * 128}"
+            f" would be cut off; set cutoff_len: {least}"
         )
 
 

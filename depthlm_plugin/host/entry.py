@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from ..errors import ConfigError
+from .board import with_advice
 from .open_views import let_open
 from .run import Run, dataset_info, prepare
 
@@ -78,7 +79,7 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         let_open(template.mm_plugin, True)
         return module
 
-    return get_dataset
+    return with_advice(get_dataset)
 
 
 def _refuse_weights(run: Run, data_args: Any) -> None:

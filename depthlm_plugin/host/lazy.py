@@ -27,6 +27,7 @@ from ..sampling.sample import Sample
 from ..sampling.stream import SampleStream
 from ..seeds import seed_of
 from .aligned import aligned_columns
+from .board import untruncated
 from .checks import check_views
 from .doors import once_and_weighted
 from .open_views import views_as
@@ -206,7 +207,7 @@ def lazy_samples(
         processor: The model's processor.
     """
     sources: list[Source] = []
-    encoder = None
+    encoder, of_depth = None, untruncated(data_args)
     for name in data_args.dataset:
         if name not in run.datasets:
             alone = copy.copy(data_args)
@@ -223,12 +224,12 @@ def lazy_samples(
             open_dataset(run.records_path(name), planner.stated),
             limit=data_args.max_samples,
         )
-        uri = _check(stream, run, data_args, template, tokenizer, processor)
+        uri = _check(stream, run, of_depth, template, tokenizer, processor)
         if encoder is None:
-            encoder = _encoder(uri, template, data_args, tokenizer, processor)
+            encoder = _encoder(uri, template, of_depth, tokenizer, processor)
         count = run.datasets[name].get("num_samples")
         count = stream.per_pass if count is None else int(count) * stream.points
-        sources.append(DepthSource(name, count, stream, run, encoder, data_args.cutoff_len))
+        sources.append(DepthSource(name, count, stream, run, encoder, of_depth.cutoff_len))
     weights = _weights(sources, run, data_args)
     samples = LazySamples(sources, weights, _length(sources, weights, data_args), run.config.seed)
     _check_resumed(samples, training_args)

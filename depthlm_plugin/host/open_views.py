@@ -21,8 +21,7 @@ from PIL import Image
 
 from ..errors import ConfigError, GeometryError
 from ..views.view import SCHEME, View, uri_fields, window_size
-
-MOST_PIXELS = 2**26  # of a view; more would be memory that nobody meant to use
+from .board import MOST_PIXELS, limits_of_views
 
 _AS: ContextVar[str | None] = ContextVar("depthlm_open_views_as", default=None)
 _OPENS = "_depthlm_opens_views"  # on a template's image plugin, with which it travels to workers
@@ -107,10 +106,10 @@ def regularize_images_with(original: Callable[..., Any]) -> Callable[..., Any]:
             if not is_view(image):
                 opened += original(self, [image], **kwargs)["images"]
                 continue
-            size_wh = _checked_size(image)
-            key = (type(self), size_wh, *kwargs.items())
+            size_wh, limits = _checked_size(image), kwargs | limits_of_views()
+            key = (type(self), size_wh, *limits.items())
             if key not in kept_as_is:
-                (blank,) = original(self, [Image.new("RGB", size_wh)], **kwargs)["images"]
+                (blank,) = original(self, [Image.new("RGB", size_wh)], **limits)["images"]
                 _refuse_resizing(size_wh, blank.size)
                 kept_as_is.add(key)
             opened.append(_open(image, size_wh))

@@ -29,6 +29,7 @@ from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
 from . import compat
+from .board import on_board
 from .doors import refuse_closed_doors
 from .processors.grid import Grid
 from .processors.registry import grid_of, quicken
@@ -130,11 +131,12 @@ def trains_on_depth(data_args: Any, training_args: Any) -> bool:
     return trains and not depth_datasets(data_args).keys().isdisjoint(data_args.dataset or [])
 
 
-def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
+def resolve_config(data_args: Any, model_args: Any, *, whole: bool = False) -> DepthLMConfig:
     """Return the run's config: its block, over what the adapter or model was trained with.
 
     What the model was taught to see (focal length, mark, prompt, label) is taken from the
-    `depthlm_config.json` beside its weights unless the block says otherwise, which is warned of.
+    `depthlm_config.json` beside its weights unless the block says otherwise, which is warned of;
+    `whole` takes what else was saved there too (tasks, limits), for those who can give no block.
     """
     saved, source = None, ""
     for folder in [*reversed(model_args.adapter_name_or_path or []), model_args.model_name_or_path]:
@@ -145,6 +147,8 @@ def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
     if saved is None:
         return DepthLMConfig.from_block(block)
     taught = replace(DepthLMConfig(), **{key: getattr(saved, key) for key in MODEL_KEYS})
+    if whole:
+        taught = replace(saved, eval_answers=None)
     config = DepthLMConfig.from_block(block, base=taught)
     for change in changes(saved, config, MODEL_KEYS):
         logger.warning_rank0(f"depthlm: this run differs from how {source} was trained: {change}")
@@ -176,7 +180,8 @@ def prepare(
         trains=trains_on_depth(data_args, training_args),
     )
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
-    config = resolve_config(data_args, model_args)
+    whole = on_board() and not training_args.do_train
+    config = resolve_config(data_args, model_args, whole=whole)
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
     grid = grid_of(processor)
     quicken(processor)

@@ -102,4 +102,10 @@ SEAMS = (
         "model tokenizer processor template",
         "chat:process_args_with",
     ),
+    Seam(
+        "webui.components.data",
+        "get_preview",
+        "dataset_dir dataset page_index",
+        "board_preview:get_preview_with",
+    ),
 )

@@ -34,6 +34,7 @@ from ..scoring.scores import Scores
 from ..scoring.table import table_of
 from .answer_logits import of_answers, takes_them
 from .attention import mend_attention
+from .board import on_board
 from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
@@ -52,6 +53,8 @@ def trainer_on(base: Any) -> Any:
 
     class DepthSeq2SeqTrainer(base):
         """Saves the depthlm config with every checkpoint, and scores depth answers in metres."""
+
+        _gen_kwargs: dict[str, Any]  # transformers': what it calls `generate` with
 
         def __init__(
             self,
@@ -187,6 +190,10 @@ def trainer_on(base: Any) -> Any:
             questions = self._questions(dataloader.dataset)
             if not questions:
                 return super().evaluation_loop(*args)
+            if on_board():
+                longest = max(map(len, dataloader.dataset["labels"]))
+                self._gen_kwargs = greedy(self._gen_kwargs, longest)
+                logger.info_rank0("depthlm: answers are greedy, where LLaMA Board would sample")
             tokenizer = self.processing_class
             other_metrics, padding_side = self.compute_metrics, tokenizer.padding_side
             self.compute_metrics: Any = None

@@ -114,7 +114,8 @@ def _noted() -> dict[str, str]:
 
 def _observed(seam: Seam, runs: dict[str, Any]) -> dict[str, str | None]:
     """Return the error of the run that meets the seam, and of the one without depth data."""
-    if seam.module.startswith("llamafactory.chat."):
+    if seam.module.startswith(("llamafactory.chat.", "llamafactory.webui.")):
+        import_module(seam.module)  # the page's own process chats too
         from llamafactory.chat import ChatModel
 
         return {
