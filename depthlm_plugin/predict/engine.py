@@ -10,7 +10,7 @@ from ..sampling.sample import Sample
 
 
 class Engine(Protocol):
-    """A loaded model. `host.inference` has LLaMA-Factory's; others may batch or cache."""
+    """A loaded model. `host.inference.loaded` has LLaMA-Factory's; others may batch or cache."""
 
     @property
     def grid(self) -> Grid:

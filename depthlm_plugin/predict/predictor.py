@@ -42,6 +42,7 @@ class Predictor:
         model: str | PathLike[str],
         adapter: str | PathLike[str] | None = None,
         template: str | None = None,
+        way: str = "auto",
     ) -> Predictor:
         """Return the predictor of a trained model, loaded by LLaMA-Factory.
 
@@ -49,6 +50,8 @@ class Predictor:
             model: Folder or name of the base or merged model.
             adapter: LoRA adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
             template: LLaMA-Factory's chat template; by default the one saved with the weights.
+            way: How questions are answered: `auto`, `shared`, `batched` or `single`; see
+                `host.inference.loaded`.
 
         Raises:
             ConfigError: When nothing tells how the model was trained to see.
@@ -64,9 +67,9 @@ class Predictor:
             )
         if template is None:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
-        from ..host.inference import LoadedModel  # which imports torch and LLaMA-Factory
+        from ..host.inference.loaded import LoadedModel  # which imports torch and LLaMA-Factory
 
-        engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
+        engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template, way)
         return cls(engine, config)
 
     def ask(

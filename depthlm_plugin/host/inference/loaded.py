@@ -1,0 +1,205 @@
+"""A trained model, loaded through LLaMA-Factory, and the way in which it answers samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch  # first: its import is what extends LLaMA-Factory, see autoload.py
+from llamafactory.data import get_template_and_fix_tokenizer
+from llamafactory.extras import logging
+from llamafactory.hparams import get_infer_args
+from llamafactory.model import load_model, load_tokenizer
+
+from ...errors import ConfigError, did_you_mean
+from ...language.templates import load_template
+from ...sampling.sample import Sample
+from ...views.view import View
+from .. import compat
+from ..attention import mend_attention
+from ..processors.registry import grid_of, quicken
+from .continuation import Continuation
+from .groups import GroupSize, in_groups
+from .positions import positions_of, text_after
+from .prompts import Prompts, on_device
+from .refusal import CannotShareError
+from .row import Row
+from .together import answer_together
+from .trial import try_sharing
+from .whole import generate
+
+logger = logging.get_logger("llamafactory.depthlm")
+
+WAYS = ("auto", "shared", "batched", "single")
+_MAX_NEW_TOKENS = 64  # the official answer takes about 40
+_NO_LIMIT = 2**62  # pixels
+_WORDS = (
+    "How far is it from the camera to the wall behind the two chairs and the small round table?"
+)
+
+
+class LoadedModel:
+    """A model that is loaded once and answers samples, shown to it exactly as in training.
+
+    Attributes:
+        grid: The sizes of views that its image processor leaves alone.
+    """
+
+    def __init__(self, model: str, adapter: str | None, template: str, way: str = "auto") -> None:
+        """Load a model.
+
+        Args:
+            model: Folder or name of the base or merged model.
+            adapter: LoRA adapter folder, if any.
+            template: LLaMA-Factory's chat template.
+            way: `shared`: questions about one picture read it once, together; `batched`: whole
+                prompts of one length together; `single`: one by one; `auto`: the first of these
+                that the model and the questions allow, `single` aside. Answers are the same.
+
+        Raises:
+            ConfigError: For another way, or `shared` with a model that cannot.
+            HostError: For a LLaMA-Factory or an image processor that cannot be trusted.
+        """
+        if way not in WAYS:
+            raise ConfigError(f"unknown way {way!r}{did_you_mean(way, list(WAYS))}")
+        compat.require()
+        args = {"model_name_or_path": model, "template": template}
+        if adapter:
+            args["adapter_name_or_path"] = adapter
+        model_args, data_args, finetuning_args, _ = get_infer_args(args)
+        loaded = load_tokenizer(model_args)
+        self._tokenizer, self._processor = loaded["tokenizer"], loaded["processor"]
+        self.grid = grid_of(self._processor)
+        quicken(self._processor)
+        # LLaMA-Factory's limits could only resize a view, which would change the metres.
+        self._processor.image_max_pixels, self._processor.image_min_pixels = _NO_LIMIT, 0
+        chat = get_template_and_fix_tokenizer(self._tokenizer, data_args)
+        self._prompts = Prompts(chat, self._tokenizer, self._processor)
+        self._model = load_model(self._tokenizer, model_args, finetuning_args, is_trainable=False)
+        mend_attention(self._model)
+        self._stop = [self._tokenizer.eos_token_id, *chat.get_stop_token_ids(self._tokenizer)]
+        self._together, self._batch = (
+            GroupSize(64, 1024),
+            GroupSize(1 if way == "single" else 8, 64),
+        )
+        self._continuations: dict[tuple[str, str], Continuation] = {}
+        self._shares = way in ("auto", "shared")
+        if self._shares:
+            self._try_sharing(way)
+
+    def answer(self, samples: Sequence[Sample]) -> list[str]:
+        """Return the text that the model generates for each sample, greedily.
+
+        Raises:
+            HostError: When not even one sample fits into memory.
+        """
+        prompts = [self._prompts.ids(sample) for sample in samples]
+        answers: list[list[int]] = [[] for _ in samples]
+        alone: dict[int, list[int]] = {}  # length of the prompt -> samples
+        with torch.inference_mode():
+            for group in _of_one_picture(samples):
+                together = self._answer_together(samples, prompts, group)
+                if together is not None:
+                    for at, said in zip(group, together, strict=True):
+                        answers[at] = said
+                    continue
+                for at in group:
+                    alone.setdefault(len(prompts[at]), []).append(at)
+
+            def whole(group: Sequence[int]) -> list[list[int]]:
+                return self._generate([samples[at] for at in group], [prompts[at] for at in group])
+
+            for group in alone.values():
+                for at, said in zip(group, in_groups(group, self._batch, whole), strict=True):
+                    answers[at] = said
+        return [self._tokenizer.decode(said, skip_special_tokens=True) for said in answers]
+
+    def _answer_together(
+        self, samples: Sequence[Sample], prompts: Sequence[list[int]], group: Sequence[int]
+    ) -> list[list[int]] | None:
+        """Return what is said to questions about one picture, or None where it is not shared."""
+        if not self._shares or len(group) < 2:
+            return None
+        ids = [prompts[at] for at in group]
+        prefix = _common_length(ids)
+        try:
+            row = self._row(samples[group[0]], ids[0], prefix, max(map(len, ids)))
+        except CannotShareError as reason:
+            self._say_why(reason)
+            self._shares = False
+            return None
+        propose = self._continuation(samples[group[0]])
+
+        def work(rests: Sequence[list[int]]) -> list[list[int]]:
+            return answer_together(row, rests, self._stop, _MAX_NEW_TOKENS, propose)
+
+        return in_groups([prompt[prefix:] for prompt in ids], self._together, work)
+
+    def _row(self, sample: Sample, prompt: list[int], prefix: int, longest: int) -> Row:
+        """Return a row with the first tokens of a prompt, its picture among them."""
+        inputs = self._inputs([sample], [prompt])
+        for name, value in inputs.items():
+            if name != "input_ids" and value.dim() == 2 and tuple(value.shape) == (1, len(prompt)):
+                raise CannotShareError(f"its {name} say something of each token")
+        positions = positions_of(self._model, inputs)
+        start = text_after(positions, prefix)
+        inputs["input_ids"] = inputs["input_ids"][:, :prefix]
+        row = Row(self._model, inputs, positions[..., :prefix], start)
+        if row.window is not None and row.window < longest + _MAX_NEW_TOKENS:
+            raise CannotShareError(
+                f"its layers see {row.window} tokens, fewer than the prompts have"
+            )
+        return row
+
+    def _continuation(self, sample: Sample) -> Continuation:
+        key = sample.question.task, sample.question.prompt
+        if key not in self._continuations:
+            template, prompts = load_template(*key), self._prompts
+            self._continuations[key] = Continuation(
+                template, prompts.answer_ids, self._tokenizer.decode
+            )
+        return self._continuations[key]
+
+    def _generate(self, samples: Sequence[Sample], ids: Sequence[list[int]]) -> list[list[int]]:
+        inputs, pad = self._inputs(samples, ids), self._tokenizer.pad_token_id
+        return generate(self._model, inputs, self._stop, _MAX_NEW_TOKENS, pad)
+
+    def _inputs(self, samples: Sequence[Sample], ids: Sequence[list[int]]) -> dict[str, Any]:
+        """Return model inputs of whole prompts of one length."""
+        inputs = {"input_ids": torch.tensor(list(ids)), **self._prompts.pictures(samples, ids)}
+        return on_device(inputs, self._model.device)
+
+    def _try_sharing(self, way: str) -> None:
+        words = self._tokenizer.encode(_WORDS, add_special_tokens=False)
+        try:
+            with torch.inference_mode():
+                try_sharing(self._model, words)
+        except CannotShareError as reason:
+            if way == "shared":
+                raise ConfigError(f"way shared: this model cannot, {reason}; use auto") from reason
+            self._say_why(reason)
+            self._shares = False
+
+    @staticmethod
+    def _say_why(reason: CannotShareError) -> None:
+        logger.info_rank0(
+            "depthlm: questions about one picture are answered in batches of whole prompts, for this"
+            f" model cannot share it: {reason}"
+        )
+
+
+def _of_one_picture(samples: Sequence[Sample]) -> list[list[int]]:
+    """Return the numbers of samples, by what they show."""
+    groups: dict[tuple[View, ...], list[int]] = {}
+    for at, sample in enumerate(samples):
+        groups.setdefault(sample.views, []).append(at)
+    return list(groups.values())
+
+
+def _common_length(prompts: Sequence[list[int]]) -> int:
+    """Return how many first tokens prompts share, less than any of them has."""
+    most = min(map(len, prompts)) - 1
+    first = prompts[0]
+    return next(
+        (at for at in range(most) if any(prompt[at] != first[at] for prompt in prompts)), most
+    )
