@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stdout
 
 from ..errors import ConfigError
+from ..host.inference.ways import WAYS
 from .options import add_model
 
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--intrinsics", required=True, metavar="FX,FY,CX,CY", help="camera of the picture, pixels"
     )
     add_model(parser)
+    parser.add_argument(
+        "--way",
+        choices=list(WAYS),
+        default="auto",
+        help="; ".join(f"{way}: {what}" for way, what in WAYS.items()),
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         pixels.append((x, y))
     print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-        predictor = Predictor.load(args.model, args.adapter, args.template)
+        predictor = Predictor.load(args.model, args.adapter, args.template, args.way)
         answers = predictor.ask(args.image, camera, pixels)
     for answer in answers:
         result = {

@@ -10,7 +10,7 @@ from ..config.block import DepthLMConfig
 from ..config.saved import load_config, saved_template
 from ..errors import ConfigError
 from ..geometry.camera import Camera
-from ..sampling.given import pixel_sample
+from ..sampling.given import pixel_samples
 from ..sampling.planner import Planner
 from .answer import Answer
 from .engine import Engine
@@ -50,8 +50,7 @@ class Predictor:
             model: Folder or name of the base or merged model.
             adapter: LoRA adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
             template: LLaMA-Factory's chat template; by default the one saved with the weights.
-            way: How questions are answered: `auto`, `shared`, `batched` or `single`; see
-                `host.inference.loaded`.
+            way: How questions are answered: one of `host.inference.ways`.
 
         Raises:
             ConfigError: When nothing tells how the model was trained to see.
@@ -90,7 +89,7 @@ class Predictor:
             RecordError: For a picture or pixel that cannot be used.
         """
         path = fspath(image)
-        samples = [pixel_sample(self._planner, path, camera, pixel) for pixel in pixels]
+        samples = pixel_samples(self._planner, path, camera, pixels)
         for sample in samples:
             width, height = sample.view.size_wh
             problem = self._engine.grid.problem((width, height))

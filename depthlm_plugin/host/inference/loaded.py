@@ -26,11 +26,11 @@ from .refusal import CannotShareError
 from .row import Row
 from .together import answer_together
 from .trial import try_sharing
+from .ways import WAYS
 from .whole import generate
 
 logger = logging.get_logger("llamafactory.depthlm")
 
-WAYS = ("auto", "shared", "batched", "single")
 _MAX_NEW_TOKENS = 64  # the official answer takes about 40
 _NO_LIMIT = 2**62  # pixels
 _WORDS = (
@@ -52,9 +52,7 @@ class LoadedModel:
             model: Folder or name of the base or merged model.
             adapter: LoRA adapter folder, if any.
             template: LLaMA-Factory's chat template.
-            way: `shared`: questions about one picture read it once, together; `batched`: whole
-                prompts of one length together; `single`: one by one; `auto`: the first of these
-                that the model and the questions allow, `single` aside. Answers are the same.
+            way: One of `WAYS`.
 
         Raises:
             ConfigError: For another way, or `shared` with a model that cannot.
@@ -78,14 +76,12 @@ class LoadedModel:
         self._model = load_model(self._tokenizer, model_args, finetuning_args, is_trainable=False)
         mend_attention(self._model)
         self._stop = [self._tokenizer.eos_token_id, *chat.get_stop_token_ids(self._tokenizer)]
-        self._together, self._batch = (
-            GroupSize(64, 1024),
-            GroupSize(1 if way == "single" else 8, 64),
-        )
+        self._together = GroupSize(64, 1024)
+        self._batch = GroupSize(1, 1) if way == "single" else GroupSize(8, 64)
         self._continuations: dict[tuple[str, str], Continuation] = {}
-        self._shares = way in ("auto", "shared")
+        self._way, self._shares = way, way in ("auto", "shared")
         if self._shares:
-            self._try_sharing(way)
+            self._try_sharing()
 
     def answer(self, samples: Sequence[Sample]) -> list[str]:
         """Return the text that the model generates for each sample, greedily.
@@ -125,8 +121,7 @@ class LoadedModel:
         try:
             row = self._row(samples[group[0]], ids[0], prefix, max(map(len, ids)))
         except CannotShareError as reason:
-            self._say_why(reason)
-            self._shares = False
+            self._cannot_share(reason)
             return None
         propose = self._continuation(samples[group[0]])
 
@@ -169,22 +164,25 @@ class LoadedModel:
         inputs = {"input_ids": torch.tensor(list(ids)), **self._prompts.pictures(samples, ids)}
         return on_device(inputs, self._model.device)
 
-    def _try_sharing(self, way: str) -> None:
+    def _try_sharing(self) -> None:
         words = self._tokenizer.encode(_WORDS, add_special_tokens=False)
         try:
             with torch.inference_mode():
                 try_sharing(self._model, words)
         except CannotShareError as reason:
-            if way == "shared":
-                raise ConfigError(f"way shared: this model cannot, {reason}; use auto") from reason
-            self._say_why(reason)
-            self._shares = False
+            self._cannot_share(reason)
 
-    @staticmethod
-    def _say_why(reason: CannotShareError) -> None:
+    def _cannot_share(self, reason: CannotShareError) -> None:
+        """Remember and say, once, that questions are asked in another way; raise if told not to."""
+        if self._way == "shared":
+            raise ConfigError(
+                f"way shared: this model's questions cannot share a picture: {reason};"
+                " use auto, batched or single"
+            ) from reason
+        self._shares = False
         logger.info_rank0(
-            "depthlm: questions about one picture are answered in batches of whole prompts, for this"
-            f" model cannot share it: {reason}"
+            "depthlm: this model's questions about one picture cannot share it, so whole prompts"
+            f" are answered in batches: {reason}"
         )
 
 

@@ -62,7 +62,13 @@ class Prompts:
 
 
 def on_device(inputs: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Return model inputs with their tensors on a device."""
-    return {
-        name: value.to(device) if hasattr(value, "to") else value for name, value in inputs.items()
-    }
+    """Return model inputs as tensors on a device; some of LLaMA-Factory's plugins give lists."""
+    return {name: _tensor(value).to(device) for name, value in inputs.items()}
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value
+    if len(value) and isinstance(value[0], torch.Tensor):
+        return torch.stack(list(value))
+    return torch.as_tensor(value)

@@ -1,0 +1,144 @@
+"""Each way of asking a model gives the same answers, and reads as few pictures as it may."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.host_tools import SMALL
+
+from depthlm_plugin import Camera, Predictor
+from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
+from depthlm_plugin.errors import ConfigError, HostError
+from depthlm_plugin.host.inference.groups import GroupSize, in_groups
+from depthlm_plugin.host.inference.loaded import LoadedModel
+from depthlm_plugin.sampling.sample import Sample
+
+TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral", "qwen3vl": "qwen3_vl_nothink"}
+CAMERA = Camera(300.0, 300.0, 150.0, 100.0, (300, 200))
+PIXELS = [(100, 50), (27, 120), (150.5, 99.5), (280, 80), (100, 50), (200, 133)]  # one of them twice
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def teach(models, tmp_path_factory):
+    def teach(family: str, **changes: Any) -> Path:
+        folder = tmp_path_factory.mktemp("taught") / family
+        shutil.copytree(models[family], folder)
+        save_config(DepthLMConfig(**SMALL | changes), folder, TEMPLATES[family])
+        return folder
+
+    return teach
+
+
+def read(predictor: Predictor) -> list[int]:
+    """Return a list that grows by the number of rows of each forward that sees pictures."""
+    rows: list[int] = []
+
+    def note(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        if inputs.get("pixel_values") is not None:
+            rows.append(len(inputs["input_ids"]))
+
+    predictor._engine._model.register_forward_pre_hook(note, with_kwargs=True)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "pictures"),
+    [
+        ("qwen", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
+        ("qwen", {"reference": "text", "prompt": "official"}, {"shared": [1]}),
+        ("qwen", {"reference": "marker"}, {"auto": [1, 4], "batched": [6]}),
+        ("qwen3vl", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
+        ("pixtral", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
+        ("pixtral", {"reference": "marker"}, {"auto": [1, 4]}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_answers_are_those_of_one_by_one(
+    teach, picture: Path, family: str, changes: dict[str, Any], pictures: dict[str, Any]
+) -> None:
+    model = teach(family, **changes)
+    single = Predictor.load(model, way="single")
+    rows = read(single)
+    expected = [answer.text for answer in single.ask(picture, CAMERA, PIXELS)]
+    assert rows == [1] * len(PIXELS)
+    assert len(set(expected)) > 1 or family == "pixtral"
+    for way, seen in pictures.items():
+        predictor = Predictor.load(model, way=way)
+        rows = read(predictor)
+        assert [answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)] == expected, way
+        if seen is not None:
+            assert rows == seen, way
+
+
+def test_a_way_that_cannot_be_gone_is_said(teach) -> None:
+    model = teach("qwen", reference="text")
+    with pytest.raises(ConfigError, match="unknown way 'share'; did you mean 'shared'"):
+        LoadedModel(str(model), None, "qwen2_vl", "share")
+
+
+def test_groups_shrink_until_they_fit_and_then_say_what_to_do() -> None:
+    worked: list[int] = []
+
+    def work(items: Any) -> list[int]:
+        worked.append(len(items))
+        if len(items) > 3:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+        return [item + 1 for item in items]
+
+    assert in_groups(range(20), GroupSize(16, 64), work) == list(range(1, 21))
+    assert worked[:3] == [16, 8, 4]
+    assert max(worked[3:]) == 2
+    with pytest.raises(HostError, match="out of memory with a single question; use a shorter"):
+        in_groups(range(3), GroupSize(4, 64), lambda _: in_groups([0] * 9, GroupSize(9, 9), work9))
+    with pytest.raises(RuntimeError, match="another"):
+        in_groups(range(3), GroupSize(4, 64), another)
+
+
+def work9(_: Any) -> list[int]:
+    raise RuntimeError("CUDA out of memory")
+
+
+def another(_: Any) -> list[int]:
+    raise RuntimeError("another error")
+
+
+def test_the_size_of_groups_is_the_fastest_of_those_tried() -> None:
+    sizes = GroupSize(64, 1024)
+    cost = {16: 3.0, 32: 1.5, 64: 1.0, 128: 0.9, 256: 1.2}
+    for _ in range(6):
+        sizes.took(sizes.size, sizes.size * cost[sizes.size])
+    assert sizes.size == 128
+    sizes.took(5, 0.001)  # an odd rest, which says nothing
+    assert sizes.size == 128
+
+
+def test_samples_of_several_pictures_keep_their_order(teach, picture: Path, tmp_path: Path) -> None:
+    other = tmp_path / "b.png"
+    with Image.open(picture) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
+    model = teach("qwen", reference="text", prompt="plain")
+    asked = [(picture, PIXELS[0]), (other, PIXELS[1]), (picture, PIXELS[2]), (other, PIXELS[0])]
+    texts: dict[str, list[str]] = {}
+    for way in ("single", "shared"):
+        predictor = Predictor.load(model, way=way)
+        samples: list[Sample] = []
+        for path, pixel in asked:
+            [answer] = predictor.ask(path, CAMERA, [pixel])
+            samples.append(answer.sample)
+        texts[way] = predictor._engine.answer(samples)
+    assert texts["shared"] == texts["single"]
+    assert len(set(texts["single"])) == 4
