@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 
 from ..errors import ConfigError
 from ..host.inference.ways import WAYS
@@ -36,6 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="; ".join(f"{way}: {what}" for way, what in WAYS.items()),
     )
+    parser.add_argument(
+        "--constrained",
+        action="store_true",
+        help="let the model say nothing but a number in its template's form",
+    )
+    parser.add_argument(
+        "--interval",
+        action="store_true",
+        help="also print what else the model could have said: median, mean, mode, delta1_optimal,"
+        " interval_90 and mass, the probability of all numbers; null where it had no number",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,16 +64,21 @@ def run(args: argparse.Namespace) -> int:
         pixels.append((x, y))
     print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-        predictor = Predictor.load(args.model, args.adapter, args.template, args.way)
-        answers = predictor.ask(args.image, camera, pixels)
+        predictor = Predictor.load(
+            args.model, args.adapter, args.template, args.way, args.constrained
+        )
+        answers = predictor.ask(args.image, camera, pixels, distribution=args.interval)
     for answer in answers:
-        result = {
+        result: dict[str, object] = {
             "pixel": list(answer.pixel),
             "value": answer.value,
             "unit": answer.unit,
             "reason": answer.reason,
             "text": answer.text,
         }
+        if args.interval:
+            found = answer.distribution
+            result["distribution"] = None if found is None else asdict(found)
         print(json.dumps(result, ensure_ascii=False))
     return 1 if any(answer.value is None for answer in answers) else 0
 

@@ -8,6 +8,8 @@ from typing import Protocol
 from ..host.processors.grid import Grid
 from ..sampling.sample import Sample
 
+Shares = Sequence[tuple[str, float, bool]]  # what `Distribution.of` takes
+
 
 class Engine(Protocol):
     """A loaded model. `host.inference.loaded` has LLaMA-Factory's; others may batch or cache."""
@@ -18,3 +20,6 @@ class Engine(Protocol):
 
     def answer(self, samples: Sequence[Sample]) -> list[str]:
         """Return the text that the model generates for each sample, in their order."""
+
+    def weigh(self, samples: Sequence[Sample]) -> Sequence[tuple[str, Shares]]:
+        """Return the texts of `answer`, each with the shares of what else it could have been."""

@@ -13,6 +13,7 @@ from ..geometry.camera import Camera
 from ..sampling.given import pixel_samples
 from ..sampling.planner import Planner
 from .answer import Answer
+from .distribution import Distribution
 from .engine import Engine
 
 
@@ -43,6 +44,7 @@ class Predictor:
         adapter: str | PathLike[str] | None = None,
         template: str | None = None,
         way: str = "auto",
+        constrained: bool = False,
     ) -> Predictor:
         """Return the predictor of a trained model, loaded by LLaMA-Factory.
 
@@ -51,6 +53,8 @@ class Predictor:
             adapter: LoRA adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
             template: LLaMA-Factory's chat template; by default the one saved with the weights.
             way: How questions are answered: one of `host.inference.ways`.
+            constrained: Whether the model can say nothing but a number in its template's form: all
+                answers can be read then, also those of a model that has none to give.
 
         Raises:
             ConfigError: When nothing tells how the model was trained to see.
@@ -68,7 +72,8 @@ class Predictor:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
         from ..host.inference.loaded import LoadedModel  # which imports torch and LLaMA-Factory
 
-        engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template, way)
+        given = fspath(adapter) if adapter else None
+        engine = LoadedModel(fspath(model), given, template, way, constrained)
         return cls(engine, config)
 
     def ask(
@@ -76,6 +81,8 @@ class Predictor:
         image: str | PathLike[str],
         camera: Camera,
         pixels: Sequence[tuple[float, float]],
+        *,
+        distribution: bool = False,
     ) -> list[Answer]:
         """Return the model's answer for each pixel, shown exactly as in training.
 
@@ -83,6 +90,7 @@ class Predictor:
             image: Path of the picture.
             camera: Its camera.
             pixels: Pixels (x, y) of the picture; integers are pixel centres.
+            distribution: Whether answers come with what else the model could have said.
 
         Raises:
             ConfigError: For a picture whose view the model's image processor would resample.
@@ -95,5 +103,11 @@ class Predictor:
             problem = self._engine.grid.problem((width, height))
             if problem:
                 raise ConfigError(f"the {width}x{height} view of {path} {problem}")
+        if distribution:
+            weighed = self._engine.weigh(samples)
+            return [
+                Answer.of(sample, text, Distribution.of(shares))
+                for sample, (text, shares) in zip(samples, weighed, strict=True)
+            ]
         texts = self._engine.answer(samples)
         return [Answer.of(sample, text) for sample, text in zip(samples, texts, strict=True)]

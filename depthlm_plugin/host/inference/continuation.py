@@ -23,6 +23,9 @@ class Continuation:
         template: The template.
         encode: Text of an answer -> its tokens, with those that end it.
         decode: Tokens -> text.
+
+    Attributes:
+        before: The words before the number; None for a template whose answer is not one number.
     """
 
     def __init__(
@@ -35,30 +38,30 @@ class Continuation:
         self._known: dict[tuple[int, ...], list[int]] = {}
         form = template.answer.replace("{reasoning}", template.reasoning or "")
         named = {name for _, name, _, _ in string.Formatter().parse(form) if name is not None}
-        self._form: re.Pattern[str] | None = None
+        self.before: str | None = None
         if named == {"value"} == set(TASKS[template.task].values):
-            (before, *_), *_ = string.Formatter().parse(form)
-            self._form = re.compile(re.escape(before) + r"(\d+(?:\.\d+)?)")
-            self._known[()] = _common([encode(self._told(value)) for value in _EXAMPLES])
+            (self.before, *_), *_ = string.Formatter().parse(form)
+            self._known[()] = _common([encode(self.told(value)) for value in _EXAMPLES])
 
     def __call__(self, said: Sequence[int]) -> list[int]:
         """Return the tokens that may follow what has been said: none where that is open."""
         key = tuple(said)
-        if self._form is None:
+        if self.before is None:
             return []
         if key not in self._known:
             self._known[key] = self._after(key)
         return self._known[key]
 
     def _after(self, said: tuple[int, ...]) -> list[int]:
-        assert self._form is not None
-        found = self._form.fullmatch(self._decode(said))
+        assert self.before is not None
+        found = re.fullmatch(re.escape(self.before) + r"(\d+(?:\.\d+)?)", self._decode(said))
         if found is None or self._template.written("value", float(found[1])) != found[1]:
             return []
-        whole = self._encode(self._told(float(found[1])))
+        whole = self._encode(self.told(float(found[1])))
         return whole[len(said) :] if whole[: len(said)] == list(said) else []
 
-    def _told(self, value: float) -> str:
+    def told(self, value: float) -> str:
+        """Return the whole answer that says a value."""
         return self._template.tell(Truth({"value": value}))
 
 

@@ -14,20 +14,21 @@ from llamafactory.model import load_model, load_tokenizer
 from ...errors import ConfigError, did_you_mean
 from ...language.templates import load_template
 from ...sampling.sample import Sample
-from ...views.view import View
 from .. import compat
 from ..attention import mend_attention
 from ..processors.registry import grid_of, quicken
 from .continuation import Continuation
 from .groups import GroupSize, in_groups
+from .numbers import Numbers
 from .positions import positions_of, text_after
 from .prompts import Prompts, on_device
 from .refusal import CannotShareError
 from .row import Row
-from .together import answer_together
+from .together import Asking, answer_together
+from .tree import Share, weigh_together
 from .trial import try_sharing
 from .ways import WAYS
-from .whole import generate
+from .whole import ended, generate
 
 logger = logging.get_logger("llamafactory.depthlm")
 
@@ -45,7 +46,14 @@ class LoadedModel:
         grid: The sizes of views that its image processor leaves alone.
     """
 
-    def __init__(self, model: str, adapter: str | None, template: str, way: str = "auto") -> None:
+    def __init__(
+        self,
+        model: str,
+        adapter: str | None,
+        template: str,
+        way: str = "auto",
+        constrained: bool = False,
+    ) -> None:
         """Load a model.
 
         Args:
@@ -53,6 +61,7 @@ class LoadedModel:
             adapter: LoRA adapter folder, if any.
             template: LLaMA-Factory's chat template.
             way: One of `WAYS`.
+            constrained: Whether the model can answer nothing but numbers in its template's form.
 
         Raises:
             ConfigError: For another way, or `shared` with a model that cannot.
@@ -76,9 +85,11 @@ class LoadedModel:
         self._model = load_model(self._tokenizer, model_args, finetuning_args, is_trainable=False)
         mend_attention(self._model)
         self._stop = [self._tokenizer.eos_token_id, *chat.get_stop_token_ids(self._tokenizer)]
-        self._together = GroupSize(64, 1024)
+        self._together, self._weighed = GroupSize(64, 1024), GroupSize(32, 256)
         self._batch = GroupSize(1, 1) if way == "single" else GroupSize(8, 64)
-        self._continuations: dict[tuple[str, str], Continuation] = {}
+        self._words: dict[tuple[str, str], Continuation] = {}
+        self._numbers: dict[tuple[str, str], Numbers] = {}
+        self._constrained = constrained
         self._way, self._shares = way, way in ("auto", "shared")
         if self._shares:
             self._try_sharing()
@@ -87,11 +98,12 @@ class LoadedModel:
         """Return the text that the model generates for each sample, greedily.
 
         Raises:
+            ConfigError: For constrained answers to a template whose answer is not one number.
             HostError: When not even one sample fits into memory.
         """
         prompts = [self._prompts.ids(sample) for sample in samples]
         answers: list[list[int]] = [[] for _ in samples]
-        alone: dict[int, list[int]] = {}  # length of the prompt -> samples
+        alone: dict[tuple[object, ...], list[int]] = {}  # template, length of the prompt -> samples
         with torch.inference_mode():
             for group in _of_one_picture(samples):
                 together = self._answer_together(samples, prompts, group)
@@ -100,7 +112,7 @@ class LoadedModel:
                         answers[at] = said
                     continue
                 for at in group:
-                    alone.setdefault(len(prompts[at]), []).append(at)
+                    alone.setdefault((*_template(samples[at]), len(prompts[at])), []).append(at)
 
             def whole(group: Sequence[int]) -> list[list[int]]:
                 return self._generate([samples[at] for at in group], [prompts[at] for at in group])
@@ -108,7 +120,48 @@ class LoadedModel:
             for group in alone.values():
                 for at, said in zip(group, in_groups(group, self._batch, whole), strict=True):
                     answers[at] = said
-        return [self._tokenizer.decode(said, skip_special_tokens=True) for said in answers]
+        return [self._text(said) for said in answers]
+
+    def weigh(self, samples: Sequence[Sample]) -> list[tuple[str, list[Share]]]:
+        """Return the text that the model generates for each sample, and what else it could say.
+
+        Returns:
+            For each sample its text and shares of probability: of numbers, and of beginnings of
+            numbers that were not followed further. Text that is no number has no share.
+
+        Raises:
+            ConfigError: For a model that cannot be asked so, or a template whose answer is not one
+                number.
+            HostError: When not even one sample fits into memory.
+        """
+        prompts = [self._prompts.ids(sample) for sample in samples]
+        found: dict[int, tuple[str, list[Share]]] = {}
+        with torch.inference_mode():
+            for group in _of_one_picture(samples):
+                first = samples[group[0]]
+                numbers, ids = self._tree(first), [prompts[at] for at in group]
+                prefix = _common_length(ids)
+                try:
+                    row = self._row(first, ids[0], prefix, max(map(len, ids)))
+                except CannotShareError as reason:
+                    raise ConfigError(
+                        f"intervals need a model whose questions share a picture: {reason}"
+                    ) from reason
+                ask = self._asking(first)
+
+                def work(
+                    rests: Sequence[list[int]],
+                    row: Row = row,
+                    ask: Any = ask,
+                    numbers: Any = numbers,
+                ) -> list[tuple[list[int], list[Share]]]:
+                    return weigh_together(row, rests, ask, numbers)
+
+                rests = [prompt[prefix:] for prompt in ids]
+                weighed = in_groups(rests, self._weighed, work)
+                for at, (said, shares) in zip(group, weighed, strict=True):
+                    found[at] = self._text(said), shares
+        return [found[at] for at in range(len(samples))]
 
     def _answer_together(
         self, samples: Sequence[Sample], prompts: Sequence[list[int]], group: Sequence[int]
@@ -123,10 +176,10 @@ class LoadedModel:
         except CannotShareError as reason:
             self._cannot_share(reason)
             return None
-        propose = self._continuation(samples[group[0]])
+        ask = self._asking(samples[group[0]])
 
         def work(rests: Sequence[list[int]]) -> list[list[int]]:
-            return answer_together(row, rests, self._stop, _MAX_NEW_TOKENS, propose)
+            return answer_together(row, rests, ask)
 
         return in_groups([prompt[prefix:] for prompt in ids], self._together, work)
 
@@ -146,18 +199,39 @@ class LoadedModel:
             )
         return row
 
+    def _asking(self, sample: Sample) -> Asking:
+        """Return how questions of a sample's template are answered in a row."""
+        if self._constrained:
+            numbers = self._tree(sample)
+            return Asking(self._stop, _MAX_NEW_TOKENS, numbers.forced, numbers.allowed)
+        return Asking(self._stop, _MAX_NEW_TOKENS, self._continuation(sample))
+
     def _continuation(self, sample: Sample) -> Continuation:
-        key = sample.question.task, sample.question.prompt
-        if key not in self._continuations:
-            template, prompts = load_template(*key), self._prompts
-            self._continuations[key] = Continuation(
-                template, prompts.answer_ids, self._tokenizer.decode
-            )
-        return self._continuations[key]
+        key = _template(sample)
+        if key not in self._words:
+            template, encode = load_template(*key), self._answer_ids
+            self._words[key] = Continuation(template, encode, self._tokenizer.decode)
+        return self._words[key]
+
+    def _tree(self, sample: Sample) -> Numbers:
+        key = _template(sample)
+        if key not in self._numbers:
+            template, encode = load_template(*key), self._answer_ids
+            words = self._continuation(sample)
+            self._numbers[key] = Numbers(template, words, encode, self._tokenizer)
+        return self._numbers[key]
+
+    def _answer_ids(self, text: str) -> list[int]:
+        return ended(self._prompts.answer_ids(text), self._stop)
+
+    def _text(self, said: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(said, skip_special_tokens=True)
+        return text
 
     def _generate(self, samples: Sequence[Sample], ids: Sequence[list[int]]) -> list[list[int]]:
         inputs, pad = self._inputs(samples, ids), self._tokenizer.pad_token_id
-        return generate(self._model, inputs, self._stop, _MAX_NEW_TOKENS, pad)
+        numbers = self._tree(samples[0]) if self._constrained else None
+        return generate(self._model, inputs, self._stop, _MAX_NEW_TOKENS, pad, numbers)
 
     def _inputs(self, samples: Sequence[Sample], ids: Sequence[list[int]]) -> dict[str, Any]:
         """Return model inputs of whole prompts of one length."""
@@ -186,11 +260,15 @@ class LoadedModel:
         )
 
 
+def _template(sample: Sample) -> tuple[str, str]:
+    return sample.question.task, sample.question.prompt
+
+
 def _of_one_picture(samples: Sequence[Sample]) -> list[list[int]]:
-    """Return the numbers of samples, by what they show."""
-    groups: dict[tuple[View, ...], list[int]] = {}
+    """Return the numbers of samples, by what they show and how they are to be answered."""
+    groups: dict[tuple[object, ...], list[int]] = {}
     for at, sample in enumerate(samples):
-        groups.setdefault(sample.views, []).append(at)
+        groups.setdefault((sample.views, *_template(sample)), []).append(at)
     return list(groups.values())
 
 

@@ -97,10 +97,13 @@ class Row:
         self._next.append(self._start)
         return len(self._next) - 1
 
-    def fork(self, text: int) -> int:
-        """Return the number of a new text that has so far been the same as another."""
-        self._sees = torch.cat([self._sees, self._sees[text : text + 1]])
-        self._next.append(self._next[text])
+    def fork(self, text: int, length: int) -> int:
+        """Return the number of a new text that begins with the first tokens of another."""
+        line = self._sees[text : text + 1].clone()
+        own = line[0].nonzero()[self.length :, 0]
+        line[0, own[length:]] = False
+        self._sees = torch.cat([self._sees, line])
+        self._next.append(self._start + length)
         return len(self._next) - 1
 
     def drop(self, text: int, tokens: int) -> None:

@@ -12,10 +12,16 @@ from typing import Any
 import torch
 
 from ..mrope import with_token_types
+from .numbers import Numbers
 
 
 def generate(
-    model: Any, inputs: dict[str, Any], stop: Sequence[int], most: int, pad: int
+    model: Any,
+    inputs: dict[str, Any],
+    stop: Sequence[int],
+    most: int,
+    pad: int,
+    numbers: Numbers | None = None,
 ) -> list[list[int]]:
     """Return the tokens that a model answers to prompts of one length with, greedily.
 
@@ -25,8 +31,18 @@ def generate(
         stop: Tokens that end an answer; the last of one.
         most: The most tokens of an answer.
         pad: The token that fills the rows of answers that have ended.
+        numbers: If given, answers are of this form.
     """
     prompts = inputs["input_ids"]
+    length = prompts.shape[1]
+
+    def allowed(_: int, tokens: torch.Tensor) -> list[int]:
+        said = tokens[length:].tolist()
+        if not set(stop).isdisjoint(said):
+            return [pad]
+        assert numbers is not None
+        return numbers.forced(said)[:1] or numbers.allowed(said)
+
     tokens = model.generate(
         **with_token_types(model, inputs),
         attention_mask=torch.ones_like(prompts),
@@ -37,8 +53,9 @@ def generate(
         max_new_tokens=most,
         eos_token_id=list(stop),
         pad_token_id=pad,
+        prefix_allowed_tokens_fn=None if numbers is None else allowed,
     )
-    return [ended(row, stop) for row in tokens[:, prompts.shape[1] :].tolist()]
+    return [ended(row, stop) for row in tokens[:, length:].tolist()]
 
 
 def ended(tokens: Sequence[int], stop: Sequence[int]) -> list[int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from support.host_tools import SMALL
 
@@ -15,13 +19,22 @@ from depthlm_plugin import Camera, Predictor
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError, HostError
+from depthlm_plugin.host.inference import tree
 from depthlm_plugin.host.inference.groups import GroupSize, in_groups
 from depthlm_plugin.host.inference.loaded import LoadedModel
 from depthlm_plugin.sampling.sample import Sample
 
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral", "qwen3vl": "qwen3_vl_nothink"}
+IMAGE = 6  # its token in the tiny Qwen
 CAMERA = Camera(300.0, 300.0, 150.0, 100.0, (300, 200))
-PIXELS = [(100, 50), (27, 120), (150.5, 99.5), (280, 80), (100, 50), (200, 133)]  # one of them twice
+PIXELS = [
+    (100, 50),
+    (27, 120),
+    (150.5, 99.5),
+    (280, 80),
+    (100, 50),
+    (200, 133),
+]  # one of them twice
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +155,72 @@ def test_samples_of_several_pictures_keep_their_order(teach, picture: Path, tmp_
         texts[way] = predictor._engine.answer(samples)
     assert texts["shared"] == texts["single"]
     assert len(set(texts["single"])) == 4
+
+
+NUMBER = r"\d+\.\d{2,}"
+OFFICIAL = (
+    rf"<think> The point is around ({NUMBER}) meters away from the camera\. </think>\n\n"
+    r"<answer> \1 </answer>"
+)
+
+
+@pytest.mark.parametrize(
+    ("style", "form"), [("plain", NUMBER), ("official", OFFICIAL)], ids=["plain", "official"]
+)
+def test_a_random_model_that_is_constrained_says_numbers(
+    teach, picture: Path, style: str, form: str
+) -> None:
+    model = teach("qwen", reference="text", prompt=style)
+    said = {}
+    for way in ("single", "batched", "shared"):
+        predictor = Predictor.load(model, way=way, constrained=True)
+        answers = predictor.ask(picture, CAMERA, PIXELS)
+        said[way] = [answer.text for answer in answers]
+        assert all(re.fullmatch(form, text) for text in said[way])
+        assert all(answer.value is not None for answer in answers)
+    assert said["shared"] == said["batched"] == said["single"]
+    assert len(set(said["single"])) > 1 or style == "plain"
+
+
+def test_shares_are_the_probabilities_of_whole_prompts(
+    teach, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is random: what it says is constrained, and everything is worth following."""
+    monkeypatch.setattr(tree, "_WORTH", 0.0)
+    model = teach("qwen", reference="text", prompt="official")
+    predictor = Predictor.load(model, constrained=True)
+    engine = predictor._engine
+    answers = predictor.ask(picture, CAMERA, PIXELS, distribution=True)
+    assert [answer.text for answer in answers] == [
+        answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)
+    ]
+    samples = [answer.sample for answer in answers[:2]]
+    for sample, (text, shares) in zip(samples, engine.weigh(samples), strict=True):
+        [number] = re.findall(r"around (\S+)", text)
+        assert len({share.number for share in shares}) == len(shares)
+        numbers = engine._tree(sample)
+        assert {len(share.number) for share in shares} >= {2, 3, 4}
+        own = next(share for share in shares if share.number == number)
+        for share in [own, *random.Random(0).sample(shares, 8)]:
+            said = [
+                *numbers.start,
+                *engine._tokenizer.encode(share.number, add_special_tokens=False),
+            ]
+            prompt = engine._prompts.ids(sample)
+            inputs = engine._inputs([sample], [prompt + said])
+            inputs["mm_token_type_ids"] = (inputs["input_ids"] == IMAGE).int()
+            with torch.inference_mode():
+                logits = engine._model(**inputs, use_cache=False).logits[0]
+            steps = range(len(prompt) + len(numbers.start), len(prompt) + len(said))
+            expected = math.prod(
+                float(logits[at - 1].softmax(-1)[inputs["input_ids"][0, at]]) for at in steps
+            )
+            assert share.probability == pytest.approx(expected, rel=1e-3)
+
+
+def test_intervals_of_a_model_that_cannot_share_are_refused(teach, picture: Path) -> None:
+    predictor = Predictor.load(teach("qwen", reference="text"))
+    language = predictor._engine._model.config.get_text_config()
+    language._attn_implementation = "flash_attention_2"
+    with pytest.raises(ConfigError, match="intervals need a model whose questions share a picture"):
+        predictor.ask(picture, CAMERA, PIXELS[:1], distribution=True)
