@@ -55,7 +55,9 @@ def main() -> None:
     from depthlm_plugin.config.block import DepthLMConfig
     from depthlm_plugin.config.saved import save_config
     from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
-    from depthlm_plugin.host.inference import loaded
+
+    with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
+        from depthlm_plugin.host.inference import loaded
 
     loaded._MAX_NEW_TOKENS = ANSWER  # a random model would go on
     torch.set_num_threads(1)
@@ -72,8 +74,7 @@ def main() -> None:
         config = DepthLMConfig(focal_px=1000.0, reference="text", prompt="plain")
         save_config(config, model, "qwen2_vl")
         image = picture(folder)
-        with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-            engines = {way: Predictor.load(model, way=way) for way in WAYS}
+        engines = {way: Predictor.load(model, way=way) for way in WAYS}
         for predictor in engines.values():
             predictor.ask(image, camera, pixels[:2])  # warm
         for points in wanted:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ...language.template import Template
 from ...tasks import TASKS, Truth
 
-_EXAMPLES = (0.25, 1.7, 2.04, 3.51, 4.96, 5.38, 6.6, 7.12, 8.49, 9.83, 12.5, 60.75, 134.0)
+EXAMPLES = (0.25, 1.7, 2.04, 3.51, 4.96, 5.38, 6.6, 7.12, 8.49, 9.83, 12.5, 60.75, 134.0)
 
 
 class Continuation:
@@ -41,7 +41,7 @@ class Continuation:
         self.before: str | None = None
         if named == {"value"} == set(TASKS[template.task].values):
             (self.before, *_), *_ = string.Formatter().parse(form)
-            self._known[()] = _common([encode(self.told(value)) for value in _EXAMPLES])
+            self._known[()] = _common([encode(self.told(value)) for value in EXAMPLES])
 
     def __call__(self, said: Sequence[int]) -> list[int]:
         """Return the tokens that may follow what has been said: none where that is open."""

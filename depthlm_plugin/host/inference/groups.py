@@ -20,27 +20,29 @@ class GroupSize:
     Args:
         first: The number to begin with.
         most: The largest number.
+
+    Attributes:
+        room: How many have room, as far as is known beforehand.
     """
 
     def __init__(self, first: int, most: int) -> None:
-        self.size, self._most = first, most
+        self._size, self._most, self.room = first, most, most
         self._seconds: dict[int, float] = {}  # a question, by size
+
+    @property
+    def size(self) -> int:
+        """How many questions to answer next."""
+        return max(1, min(self._size, self._most, self.room))
 
     def took(self, count: int, seconds: float) -> None:
         """Learn from the time of one group."""
         if count < self.size:
-            return
-        before = self._seconds.get(self.size)
+            return  # what is left over says little
         each = seconds / count
-        self._seconds[self.size] = each if before is None else min(each, before)
+        self._seconds[count] = min(each, self._seconds.get(count, each))
         best = min(self._seconds, key=lambda size: self._seconds[size])
         untried = (size for size in (best * 2, best // 2) if size not in self._seconds)
-        self.size = next((size for size in untried if 1 <= size <= self._most), best)
-
-    def fit(self, size: int) -> None:
-        """Learn that no more than `size` questions have room."""
-        self._most = min(self._most, max(1, size))
-        self.size = min(self.size, self._most)
+        self._size = next((size for size in untried if 1 <= size <= self._most), best)
 
     def too_large(self, count: int, error: BaseException) -> None:
         """Learn that a group did not fit into memory.
@@ -55,7 +57,7 @@ class GroupSize:
                 " with more memory"
             ) from error
         self._seconds.clear()
-        self.fit(count // 2)
+        self._size = self._most = count // 2
 
 
 def in_groups(

@@ -103,7 +103,7 @@ class LoadedModel:
         """
         prompts = [self._prompts.ids(sample) for sample in samples]
         answers: list[list[int]] = [[] for _ in samples]
-        alone: dict[tuple[object, ...], list[int]] = {}  # template, length of the prompt -> samples
+        alone: dict[tuple[object, ...], list[int]] = {}  # what is alike in a batch -> samples
         with torch.inference_mode():
             for group in _of_one_picture(samples):
                 together = self._answer_together(samples, prompts, group)
@@ -112,7 +112,9 @@ class LoadedModel:
                         answers[at] = said
                     continue
                 for at in group:
-                    alone.setdefault((*_template(samples[at]), len(prompts[at])), []).append(at)
+                    sizes = tuple(view.size_wh for view in samples[at].views)
+                    alike = (*_template(samples[at]), sizes, len(prompts[at]))
+                    alone.setdefault(alike, []).append(at)
 
             def whole(group: Sequence[int]) -> list[list[int]]:
                 return self._generate([samples[at] for at in group], [prompts[at] for at in group])
@@ -158,6 +160,8 @@ class LoadedModel:
                     return weigh_together(row, rests, ask, numbers)
 
                 rests = [prompt[prefix:] for prompt in ids]
+                # A beginning that is followed is a token more.
+                self._weighed.room = row.room(max(map(len, rests)) + 2 * _MAX_NEW_TOKENS)
                 weighed = in_groups(rests, self._weighed, work)
                 for at, (said, shares) in zip(group, weighed, strict=True):
                     found[at] = self._text(said), shares
@@ -181,13 +185,15 @@ class LoadedModel:
         def work(rests: Sequence[list[int]]) -> list[list[int]]:
             return answer_together(row, rests, ask)
 
-        return in_groups([prompt[prefix:] for prompt in ids], self._together, work)
+        rests = [prompt[prefix:] for prompt in ids]
+        self._together.room = row.room(max(map(len, rests)) + _MAX_NEW_TOKENS)
+        return in_groups(rests, self._together, work)
 
     def _row(self, sample: Sample, prompt: list[int], prefix: int, longest: int) -> Row:
         """Return a row with the first tokens of a prompt, its picture among them."""
         inputs = self._inputs([sample], [prompt])
         for name, value in inputs.items():
-            if name != "input_ids" and value.dim() == 2 and tuple(value.shape) == (1, len(prompt)):
+            if name != "input_ids" and value.shape[:2] == (1, len(prompt)):
                 raise CannotShareError(f"its {name} say something of each token")
         positions = positions_of(self._model, inputs)
         start = text_after(positions, prefix)

@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import ConfigError
 from ...language.template import Template
 from ...tasks.written import DECIMALS
-from .continuation import Continuation
+from .continuation import EXAMPLES, Continuation
 
 _DIGITS = 4  # before the point: 9999.99 m
 _ZEROS = 4  # after it, before the first other digit
@@ -55,6 +55,8 @@ class Numbers:
         self._text_of = _pieces(tokenizer, set("0123456789.") | set(self._lead))
         self._forced: dict[tuple[int, ...], list[int]] = {}
         self._allowed: dict[str, list[int]] = {}
+        for value in EXAMPLES:
+            self._check(encode(words.told(value)))
 
     def forced(self, said: Sequence[int]) -> list[int]:
         """Return the tokens that must follow what has been said; none within a number."""
@@ -93,6 +95,18 @@ class Numbers:
         if not re.fullmatch(r"\d+\.\d+", number) or not float(number):
             return False
         return self._template.written("value", float(number)) == number
+
+    def _check(self, taught: Sequence[int]) -> None:
+        """Raise a ConfigError unless an answer as it is taught is in the tree."""
+        for at, token in enumerate(taught):
+            said = taught[:at]
+            if (self.forced(said)[:1] or [token]) != [token] or not (
+                self.forced(said) or token in self.allowed(said)
+            ):
+                raise ConfigError(
+                    "the tokenizer writes numbers in a way that is not known, so answers cannot be"
+                    " constrained and have no intervals"
+                )
 
     def _after(self, said: tuple[int, ...]) -> list[int]:
         if len(said) < len(self.start):

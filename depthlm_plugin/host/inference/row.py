@@ -8,6 +8,8 @@ stands in the row, so rows are kept short: `clear` begins the next one after the
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -71,17 +73,28 @@ class Row:
         self.length = inputs["input_ids"].shape[1]
         keep = {"logits_to_keep": 1} if self._keeps else {}
         self._cache = DynamicCache()  # of all tokens: one made for the model might forget some
-        out = model(
-            **inputs, position_ids=positions, past_key_values=self._cache, use_cache=True, **keep
-        )
-        self._device, self._dtype = out.logits.device, self._cache.layers[0].keys.dtype
+        model(**inputs, position_ids=positions, past_key_values=self._cache, use_cache=True, **keep)
+        self._device, self._dtype = inputs["input_ids"].device, self._cache.layers[0].keys.dtype
         self.clear()
 
-    @property
-    def bytes_per_token(self) -> float:
-        """Memory of the cache that a token takes."""
+    def room(self, tokens: int) -> int:
+        """Return how many texts of so many tokens fit into half of the memory that is free.
+
+        What grows fastest is the mask of their first forward: with three numbers for each token
+        and each that it might see, one of them the model's own copy.
+        """
+        free = _free_bytes(self._device)
+        if free is None:
+            return sys.maxsize
         tensors = [tensor for layer in self._cache.layers for tensor in (layer.keys, layer.values)]
-        return sum(t.numel() * t.element_size() for t in tensors) / tensors[0].shape[-2]
+        cached = sum(t.numel() * t.element_size() for t in tensors) / tensors[0].shape[-2]
+        size = torch.finfo(self._dtype).bits // 8
+        texts = 1
+        while True:
+            own = 2 * texts * tokens
+            if own * cached * 2 + 3 * size * own * (self.length + own) > free / 2:
+                return texts
+            texts *= 2
 
     def clear(self) -> None:
         """Forget all texts; the prefix stays."""
@@ -174,3 +187,14 @@ def _window(config: Any) -> int | None:
         return None
     sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
     return min((size for size in sizes if size is not None), default=0)
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Return the memory that is free on a device, or None where nobody says."""
+    if device.type == "cuda":
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # not Linux
+        return None

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from support.host_tools import SMALL
+from support.tiny_heads import tiny
 
 from depthlm_plugin import Camera, Predictor
 from depthlm_plugin.config.block import DepthLMConfig
@@ -22,6 +23,8 @@ from depthlm_plugin.errors import ConfigError, HostError
 from depthlm_plugin.host.inference import tree
 from depthlm_plugin.host.inference.groups import GroupSize, in_groups
 from depthlm_plugin.host.inference.loaded import LoadedModel
+from depthlm_plugin.host.inference.positions import positions_of
+from depthlm_plugin.host.inference.row import Row
 from depthlm_plugin.sampling.sample import Sample
 
 TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral", "qwen3vl": "qwen3_vl_nothink"}
@@ -74,6 +77,7 @@ def read(predictor: Predictor) -> list[int]:
         ("qwen", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("qwen", {"reference": "text", "prompt": "official"}, {"shared": [1]}),
         ("qwen", {"reference": "marker"}, {"auto": [1, 4], "batched": [6]}),
+        ("qwen", {"reference": "numbered", "questions_per_image": 3}, {"auto": [1, 1]}),
         ("qwen3vl", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("pixtral", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("pixtral", {"reference": "marker"}, {"auto": [1, 4]}),
@@ -95,6 +99,24 @@ def test_answers_are_those_of_one_by_one(
         assert [answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)] == expected, way
         if seen is not None:
             assert rows == seen, way
+
+
+def test_an_adapter_is_asked_in_every_way_too(teach, picture: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    model = teach("qwen", reference="text", prompt="plain")
+    base = Qwen2_5_VLForConditionalGeneration.from_pretrained(model)
+    settings = LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    get_peft_model(base, settings).save_pretrained(tmp_path)
+    shutil.copy(model / "depthlm_config.json", tmp_path)
+    said = {}
+    for way in ("single", "shared"):
+        predictor = Predictor.load(model, adapter=tmp_path, way=way)
+        said[way] = [answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)]
+    assert said["shared"] == said["single"]
+    bare = Predictor.load(model)
+    assert [answer.text for answer in bare.ask(picture, CAMERA, PIXELS)] != said["single"]
 
 
 def test_a_way_that_cannot_be_gone_is_said(teach) -> None:
@@ -137,6 +159,20 @@ def test_the_size_of_groups_is_the_fastest_of_those_tried() -> None:
     assert sizes.size == 128
     sizes.took(5, 0.001)  # an odd rest, which says nothing
     assert sizes.size == 128
+    sizes.room = 100
+    assert sizes.size == 100
+
+
+def test_a_row_has_room_for_what_fits_into_half_of_the_free_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tiny("qwen2_5_vl").eval()
+    inputs = {"input_ids": torch.arange(10, 40)[None]}
+    with torch.inference_mode():
+        row = Row(model, inputs, positions_of(model, inputs), 30)
+    for free, fit in ((2**30, (128, 512)), (2**26, (32, 128)), (2**10, (1, 1))):
+        monkeypatch.setattr("depthlm_plugin.host.inference.row._free_bytes", lambda _, n=free: n)
+        assert fit[0] <= row.room(20) <= fit[1]
 
 
 def test_samples_of_several_pictures_keep_their_order(teach, picture: Path, tmp_path: Path) -> None:
