@@ -23,7 +23,7 @@ from .numbers import Numbers
 from .positions import positions_of, text_after
 from .prompts import Prompts, on_device
 from .refusal import CannotShareError
-from .row import Row
+from .row import Row, reach
 from .together import Asking, answer_together
 from .tree import Share, weigh_together
 from .trial import try_sharing
@@ -191,6 +191,9 @@ class LoadedModel:
 
     def _row(self, sample: Sample, prompt: list[int], prefix: int, longest: int) -> Row:
         """Return a row with the first tokens of a prompt, its picture among them."""
+        seen = reach(self._model)
+        if seen is not None and seen < longest + _MAX_NEW_TOKENS:
+            raise CannotShareError(f"its layers see {seen} tokens, fewer than the prompts have")
         inputs = self._inputs([sample], [prompt])
         for name, value in inputs.items():
             if name != "input_ids" and value.shape[:2] == (1, len(prompt)):
@@ -198,11 +201,11 @@ class LoadedModel:
         positions = positions_of(self._model, inputs)
         start = text_after(positions, prefix)
         inputs["input_ids"] = inputs["input_ids"][:, :prefix]
-        row = Row(self._model, inputs, positions[..., :prefix], start)
-        if row.window is not None and row.window < longest + _MAX_NEW_TOKENS:
-            raise CannotShareError(
-                f"its layers see {row.window} tokens, fewer than the prompts have"
-            )
+
+        def read(_: Sequence[None]) -> list[Row]:
+            return [Row(self._model, inputs, positions[..., :prefix], start)]
+
+        [row] = in_groups([None], GroupSize(1, 1), read)  # for its clear end without memory
         return row
 
     def _asking(self, sample: Sample) -> Asking:

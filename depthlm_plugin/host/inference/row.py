@@ -48,8 +48,6 @@ class Row:
 
     Attributes:
         length: Tokens of the prefix.
-        window: The most tokens that a text and its prefix may have, as far as all its layers see;
-            None where they see everything.
 
     Raises:
         CannotShareError: For a model whose attention does not allow it.
@@ -67,7 +65,6 @@ class Row:
             )
         if others := _layers(config) - {_FULL, *_NEAR}:
             raise CannotShareError(f"it has layers of {', '.join(sorted(others))}")
-        self.window = _window(config)
         self._keeps = "logits_to_keep" in inspect.signature(type(base).forward).parameters
         self._dims = positions.dim()
         self.length = inputs["input_ids"].shape[1]
@@ -181,8 +178,17 @@ def _layers(config: Any) -> set[str]:
     return set(kinds)
 
 
-def _window(config: Any) -> int | None:
-    """Return how many tokens the layers that see least see, or None."""
+def reach(model: Any) -> int | None:
+    """Return the most tokens that a text and its prefix may have, as far as all layers see.
+
+    Args:
+        model: A model of transformers, possibly wrapped by PEFT.
+
+    Returns:
+        The number, or None where all layers see everything.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = base.config.get_text_config()
     if not _layers(config) & set(_NEAR):
         return None
     sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))

@@ -6,6 +6,7 @@ keep more than keys and values. So a few words without a picture are read both w
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from .row import Piece, Row
 _DIFFERENCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of the logits' deviation
 _DIFFERENCE_IN_HALVES = 0.2  # wrong masks and positions give about 1
 _PREFIX, _OWN = 8, 4  # tokens
+_ROUTES = "moe_mm_token_type_ids"  # which a trial without a picture would not notice
 
 
 def try_sharing(model: Any, words: Sequence[int]) -> None:
@@ -27,6 +29,9 @@ def try_sharing(model: Any, words: Sequence[int]) -> None:
         model: A model of transformers, possibly wrapped by PEFT.
         words: Token ids of ordinary words, at least 16.
     """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if _ROUTES in inspect.signature(type(base).forward).parameters:
+        raise CannotShareError("it sends tokens of pictures and of text to different experts")
     prefix, own = list(words[:_PREFIX]), list(words[_PREFIX : _PREFIX + 2 * _OWN])
     texts = [own[:_OWN], own[:_OWN][::-1], own[_OWN:]]
     device = model.device

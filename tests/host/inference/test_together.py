@@ -10,7 +10,7 @@ from support.tiny_heads import VOCABULARY, tiny
 
 from depthlm_plugin.host.inference.positions import positions_of, text_after
 from depthlm_plugin.host.inference.refusal import CannotShareError
-from depthlm_plugin.host.inference.row import Piece, Row
+from depthlm_plugin.host.inference.row import Piece, Row, reach
 from depthlm_plugin.host.inference.together import Asking, answer_together
 from depthlm_plugin.host.inference.trial import try_sharing
 from depthlm_plugin.host.inference.whole import generate
@@ -143,6 +143,7 @@ def test_the_trial_lets_full_attention_share(family: str) -> None:
     [
         ("qwen3_5", "it has layers of linear_attention"),
         ("lfm2_vl", "it has layers of conv"),
+        ("ernie4_5_vl_moe", "sends tokens of pictures and of text to different experts"),
         ("paligemma", "differ from those alone"),
     ],
 )
@@ -160,12 +161,8 @@ def test_attention_that_takes_no_mask_does_not_share() -> None:
         try_sharing(model, WORDS)
 
 
-@torch.inference_mode()
-def test_a_row_knows_how_far_its_layers_see() -> None:
-    model = tiny("gemma3", sliding_window=64).eval()
-    ids = torch.tensor([WORDS])
-    assert Row(model, {"input_ids": ids}, positions_of(model, {"input_ids": ids}), 30).window == 64
-    model = tiny("qwen2_5_vl").eval()
-    assert (
-        Row(model, {"input_ids": ids}, positions_of(model, {"input_ids": ids}), 30).window is None
-    )
+def test_it_is_known_how_far_layers_see() -> None:
+    assert reach(tiny("gemma3", sliding_window=64)) == 64
+    assert reach(tiny("llava", sliding_window=32)) == 32
+    assert reach(tiny("llava", sliding_window=None)) is None
+    assert reach(tiny("qwen2_5_vl")) is None

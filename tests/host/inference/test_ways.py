@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -17,6 +18,7 @@ from support.host_tools import SMALL
 from support.tiny_heads import tiny
 
 from depthlm_plugin import Camera, Predictor
+from depthlm_plugin.cli import main
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError, HostError
@@ -99,6 +101,44 @@ def test_answers_are_those_of_one_by_one(
         assert [answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)] == expected, way
         if seen is not None:
             assert rows == seen, way
+
+
+def test_a_model_that_does_not_see_far_enough_is_asked_in_batches(teach, picture: Path) -> None:
+    model = teach("pixtral", reference="text", prompt="plain")
+    config = json.loads((model / "config.json").read_text())
+    config["text_config"]["sliding_window"] = 200
+    (model / "config.json").write_text(json.dumps(config))
+    single = Predictor.load(model, way="single")
+    expected = [answer.text for answer in single.ask(picture, CAMERA, PIXELS)]
+    predictor = Predictor.load(model)
+    rows = read(predictor)
+    assert [answer.text for answer in predictor.ask(picture, CAMERA, PIXELS)] == expected
+    assert sum(rows) == len(PIXELS)
+    with pytest.raises(ConfigError, match=r"way shared: this model's questions .* see 200 tokens"):
+        Predictor.load(model, way="shared").ask(picture, CAMERA, PIXELS)
+
+
+def test_the_command_prints_what_the_predictor_says(
+    teach, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = teach("qwen", reference="text", prompt="plain")
+    predictor = Predictor.load(model, constrained=True)
+    expected = predictor.ask(picture, CAMERA, PIXELS[:2], distribution=True)
+    camera = "--intrinsics=300,300,150,100"
+    points = [f"--at={x},{y}" for x, y in PIXELS[:2]]
+    command = ["predict", str(picture), *points, camera, f"--model={model}", "--constrained"]
+    assert main([*command, "--interval", "--way=shared"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line, answer in zip(printed, expected, strict=True):
+        assert (line["text"], line["value"]) == (answer.text, answer.value)
+        found = answer.distribution
+        assert found is not None
+        assert line["distribution"]["median"] == pytest.approx(found.median)
+        assert line["distribution"]["interval_90"] == pytest.approx(found.interval_90)
+    assert main(command) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in printed] == [answer.text for answer in expected]
+    assert "distribution" not in printed[0]
 
 
 def test_an_adapter_is_asked_in_every_way_too(teach, picture: Path, tmp_path: Path) -> None:
