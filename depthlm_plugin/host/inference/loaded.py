@@ -92,7 +92,10 @@ class LoadedModel:
         self._constrained = constrained
         self._way, self._shares = way, way in ("auto", "shared")
         if self._shares:
-            self._try_sharing()
+            try:
+                self._try()
+            except CannotShareError as reason:
+                self._cannot_share(reason)
 
     def answer(self, samples: Sequence[Sample]) -> list[str]:
         """Return the text that the model generates for each sample, greedily.
@@ -140,29 +143,7 @@ class LoadedModel:
         found: dict[int, tuple[str, list[Share]]] = {}
         with torch.inference_mode():
             for group in _of_one_picture(samples):
-                first = samples[group[0]]
-                numbers, ids = self._tree(first), [prompts[at] for at in group]
-                prefix = _common_length(ids)
-                try:
-                    row = self._row(first, ids[0], prefix, max(map(len, ids)))
-                except CannotShareError as reason:
-                    raise ConfigError(
-                        f"intervals need a model whose questions share a picture: {reason}"
-                    ) from reason
-                ask = self._asking(first)
-
-                def work(
-                    rests: Sequence[list[int]],
-                    row: Row = row,
-                    ask: Any = ask,
-                    numbers: Any = numbers,
-                ) -> list[tuple[list[int], list[Share]]]:
-                    return weigh_together(row, rests, ask, numbers)
-
-                rests = [prompt[prefix:] for prompt in ids]
-                # A beginning that is followed is a token more.
-                self._weighed.room = row.room(max(map(len, rests)) + 2 * _MAX_NEW_TOKENS)
-                weighed = in_groups(rests, self._weighed, work)
+                weighed = self._weigh_together(samples, prompts, group)
                 for at, (said, shares) in zip(group, weighed, strict=True):
                     found[at] = self._text(said), shares
         return [found[at] for at in range(len(samples))]
@@ -173,26 +154,47 @@ class LoadedModel:
         """Return what is said to questions about one picture, or None where it is not shared."""
         if not self._shares or len(group) < 2:
             return None
-        ids = [prompts[at] for at in group]
-        prefix = _common_length(ids)
+        first, ids = samples[group[0]], [prompts[at] for at in group]
         try:
-            row = self._row(samples[group[0]], ids[0], prefix, max(map(len, ids)))
+            row, rests = self._row(first, ids)
         except CannotShareError as reason:
             self._cannot_share(reason)
             return None
-        ask = self._asking(samples[group[0]])
-
-        def work(rests: Sequence[list[int]]) -> list[list[int]]:
-            return answer_together(row, rests, ask)
-
-        rests = [prompt[prefix:] for prompt in ids]
+        asking = self._asking(first)
         self._together.room = row.room(max(map(len, rests)) + _MAX_NEW_TOKENS)
-        return in_groups(rests, self._together, work)
+        return in_groups(rests, self._together, lambda some: answer_together(row, some, asking))
 
-    def _row(self, sample: Sample, prompt: list[int], prefix: int, longest: int) -> Row:
-        """Return a row with the first tokens of a prompt, its picture among them."""
+    def _weigh_together(
+        self, samples: Sequence[Sample], prompts: Sequence[list[int]], group: Sequence[int]
+    ) -> list[tuple[list[int], list[Share]]]:
+        """Return what is said to questions about one picture, and the shares of all numbers."""
+        first, ids = samples[group[0]], [prompts[at] for at in group]
+        numbers = self._tree(first)
+        try:
+            if not self._shares:  # by its way, or by what an earlier picture was
+                self._try()
+            row, rests = self._row(first, ids)
+        except CannotShareError as reason:
+            raise ConfigError(
+                f"intervals need a model whose questions share a picture: {reason}"
+            ) from reason
+        asking = self._asking(first)
+        # A beginning that is followed is a token more.
+        self._weighed.room = row.room(max(map(len, rests)) + 2 * _MAX_NEW_TOKENS)
+        return in_groups(
+            rests, self._weighed, lambda some: weigh_together(row, some, asking, numbers)
+        )
+
+    def _row(self, sample: Sample, prompts: Sequence[list[int]]) -> tuple[Row, list[list[int]]]:
+        """Return what prompts about a sample's picture have in common, and what follows in each.
+
+        Raises:
+            CannotShareError: For a model, or prompts, that do not allow it.
+            HostError: When the picture does not fit into memory.
+        """
+        prompt, prefix = prompts[0], _common_length(prompts)
         seen = reach(self._model)
-        if seen is not None and seen < longest + _MAX_NEW_TOKENS:
+        if seen is not None and seen < max(map(len, prompts)) + _MAX_NEW_TOKENS:
             raise CannotShareError(f"its layers see {seen} tokens, fewer than the prompts have")
         inputs = self._inputs([sample], [prompt])
         for name, value in inputs.items():
@@ -206,7 +208,7 @@ class LoadedModel:
             return [Row(self._model, inputs, positions[..., :prefix], start)]
 
         [row] = in_groups([None], GroupSize(1, 1), read)  # for its clear end without memory
-        return row
+        return row, [prompt[prefix:] for prompt in prompts]
 
     def _asking(self, sample: Sample) -> Asking:
         """Return how questions of a sample's template are answered in a row."""
@@ -247,13 +249,11 @@ class LoadedModel:
         inputs = {"input_ids": torch.tensor(list(ids)), **self._prompts.pictures(samples, ids)}
         return on_device(inputs, self._model.device)
 
-    def _try_sharing(self) -> None:
+    def _try(self) -> None:
+        """Raise a CannotShareError for a model whose questions cannot share a picture."""
         words = self._tokenizer.encode(_WORDS, add_special_tokens=False)
-        try:
-            with torch.inference_mode():
-                try_sharing(self._model, words)
-        except CannotShareError as reason:
-            self._cannot_share(reason)
+        with torch.inference_mode():
+            try_sharing(self._model, words)
 
     def _cannot_share(self, reason: CannotShareError) -> None:
         """Remember and say, once, that questions are asked in another way; raise if told not to."""

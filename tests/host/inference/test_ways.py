@@ -295,7 +295,7 @@ def test_shares_are_the_probabilities_of_whole_prompts(
 
 
 def test_intervals_of_a_model_that_cannot_share_are_refused(teach, picture: Path) -> None:
-    predictor = Predictor.load(teach("qwen", reference="text"))
+    predictor = Predictor.load(teach("qwen", reference="text"), way="single")
     language = predictor._engine._model.config.get_text_config()
     language._attn_implementation = "flash_attention_2"
     with pytest.raises(ConfigError, match="intervals need a model whose questions share a picture"):
