@@ -28,6 +28,7 @@ COMMANDS = {
     "split": "divide records into train and eval, no scene on both sides; or check that",
     "shard": "write records as Parquet shards: for millions of rows, read lazily",
     "predict": "ask a trained model for the metres at points",
+    "map": "a depth map and a point cloud of a picture, from a trained model",
     "score": "metrics of finished predictions",
     "report": "scores, plots and pictures of finished runs, as one file",
     "bench": "DepthLMBench: the evaluation sets that are there, next to published numbers",

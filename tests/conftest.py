@@ -14,15 +14,33 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 IBIMS = ROOT.parent / "shared" / "data" / "ibims1"
 
-# No deadline: the machines that run this are shared. CI tries the same examples every time, so that
-# a failure is its change's; everyone else keeps looking for new ones.
 # Scripts that tests start find what tests share.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")])
 )
 
+# No deadline: the machines that run this are shared. CI tries the same examples every time, so that
+# a failure is its change's; everyone else keeps looking for new ones.
 settings.register_profile("depthlm", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("depthlm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled files: hundreds of Pythons start here, and LLaMA-Factory compiles for 8 s."""
+    if sys.dont_write_bytecode:  # nowhere beside the sources, as whoever set it wished
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = str(config.cache.mkdir("pycache"))
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave folders alone whose tests are all slow, when no slow test is asked for.
+
+    To import them is to import torch and LLaMA-Factory, which takes longer than most tests.
+    """
+    slow = collection_path in (ROOT / "tests" / "host", ROOT / "tests" / "benchmarks")
+    return True if slow and config.option.markexpr == "not slow" else None
 
 
 @pytest.fixture(scope="session")

@@ -21,16 +21,17 @@ LAYERS = [
     {"geometry"},
     {"records"},
     {"views"},
-    {"kinds"},
+    {"cameras", "kinds"},
     {"tasks"},
     {"language"},
     {"config"},
     {"sampling"},
     {"scoring"},
-    {"rewards", "pictures"},
+    {"rewards", "pictures", "card", "maps"},
+    {"host.compat", "host.doors"},  # what is refused; without LLaMA-Factory
+    {"recipe"},
     {"host"},
     {"predict"},
-    {"recipe"},
     {"curate", "bench", "harness", "demo"},
     {"report"},
     {"commands"},
@@ -92,11 +93,14 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-GRAPH = {name: {target for target in arrows(name) if target} for name in MODULES if name}
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """What each module imports; read by the process of these tests, not by each that collects."""
+    return {name: {target for target in arrows(name) if target} for name in MODULES if name}
 
 
-def test_no_circle_of_modules() -> None:
-    assert not circle(GRAPH)
+def test_no_circle_of_modules(graph: dict[str, set[str]]) -> None:
+    assert not circle(graph)
 
 
 def test_circles_are_found() -> None:
@@ -112,12 +116,14 @@ def layer(name: str) -> int:
     raise AssertionError(f"{name} stands on no layer")
 
 
-@pytest.mark.parametrize("name", GRAPH)
-def test_no_arrow_upwards(name: str) -> None:
-    for target in GRAPH[name]:
-        folder, other = name.split(".")[0], target.split(".")[0]
-        inside = folder == other
-        assert inside or layer(target) < layer(name), f"{name} imports {target}, which is not below"
+def test_no_arrow_upwards(graph: dict[str, set[str]]) -> None:
+    wrong = [
+        f"{name} imports {target}, which is not below"
+        for name, targets in graph.items()
+        for target in sorted(targets)
+        if name.split(".")[0] != target.split(".")[0] and layer(target) >= layer(name)
+    ]
+    assert wrong == []
 
 
 def test_only_the_host_imports_llamafactory() -> None:

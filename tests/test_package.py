@@ -33,7 +33,7 @@ def test_wheel_holds_recipes_templates_types_and_entry_points(wheel: Path) -> No
         for path in (ROOT / folder).rglob("*.yaml"):
             assert f"depthlm_plugin/{path.relative_to(ROOT).as_posix()}" in names
     for name in (
-        "py.typed", "report/content.j2", "recipe/train.j2", "recipes/grpo.py",
+        "py.typed", "card/card.md.j2", "report/content.j2", "recipe/train.j2", "recipes/grpo.py",
         "harness/shipped/depthlm_functions.py",
     ):  # fmt: skip
         assert f"depthlm_plugin/{name}" in names

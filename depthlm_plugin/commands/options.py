@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
+    from ..cameras.source import CameraSource
     from ..records.stated import Stated
     from ..sampling.planner import Planner
 
@@ -137,6 +139,68 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="merged model, or base of --adapter")
     parser.add_argument("--adapter", help="LoRA adapter folder")
     parser.add_argument("--template", help="chat template, if not the one saved with the weights")
+
+
+def add_camera(parser: argparse.ArgumentParser) -> None:
+    """Add what `camera_of` reads."""
+    group = parser.add_argument_group(
+        "camera",
+        "One of the first four; else the picture's EXIF block; else 60 degrees are assumed, with a"
+        " warning. All are of the picture as --exif-rotation has it.",
+    )
+    group.add_argument("--intrinsics", metavar="FX,FY,CX,CY", help="pixels")
+    group.add_argument("--focal-px", type=float, metavar="PX", help="focal length, pixels")
+    group.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, degrees")
+    group.add_argument(
+        "--cameras", metavar="PATH", help="cameras.json (picture: camera), or a COLMAP model"
+    )
+    group.add_argument(
+        "--distortion", metavar="K1,K2,P1,P2[,K3]", help="lens; or JSON, as records state it"
+    )
+    group.add_argument(
+        "--sensor-width-mm", type=float, metavar="MM", help="longer side, for EXIF's FocalLength"
+    )
+
+
+def camera_of(args: argparse.Namespace) -> CameraSource:
+    """Return the source of cameras that the command line states.
+
+    Raises:
+        ConfigError: For two at once, or what is no number.
+    """
+    from ..cameras.source import CameraSource
+
+    return CameraSource(
+        intrinsics=args.intrinsics and numbers_of("--intrinsics", args.intrinsics, 4),
+        focal_px=args.focal_px,
+        fov_deg=args.fov,
+        file=args.cameras,
+        distortion=args.distortion and _distortion(args.distortion),
+        sensor_width_mm=args.sensor_width_mm,
+    )
+
+
+def _distortion(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return numbers_of("--distortion", text)
+
+
+def numbers_of(option: str, text: str, count: int | None = None) -> list[float]:
+    """Return the numbers of an option, with commas between.
+
+    Raises:
+        ConfigError: For another text, or another count.
+    """
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or (count is not None and len(numbers) != count):
+        number = "numbers" if count is None else f"{count} numbers"
+        raise ConfigError(f"{option} takes {number} with commas between, found {text!r}")
+    return numbers
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

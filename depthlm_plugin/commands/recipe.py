@@ -57,19 +57,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> None:
-    """Print the table; memory is an estimate for each GPU (`recipe/memory.py`)."""
+    """Print the table; memory for each GPU and time for 1 000 samples are estimates."""
+    from ..recipe.flops import duration
     from ..recipe.shipped import SHIPPED  # it imports jinja2
 
-    rows = [("recipe", "base", "method", "GPUs", "estimate")]
+    rows = [("recipe", "base", "method", "GPUs", "memory", "1000 samples")]
     for name, recipe in SHIPPED.items():
         if recipe.method == "eval":
-            rows.append((name, recipe.view.title, "evaluation", "", ""))
+            rows.append((name, recipe.view.title, "evaluation", "", "", ""))
             continue
         found = recipe.plan
         card = f"{found.gpus} x {found.card_gb} GB"
-        rows.append(
-            (name, recipe.base.name, recipe.method, card, f"{found.memory.total_gb:.0f} GB")
-        )
+        memory, time = f"{found.memory.total_gb:.0f} GB", duration(found.seconds)
+        rows.append((name, recipe.base.name, recipe.method, card, memory, time))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
@@ -96,7 +96,8 @@ def _show(args: argparse.Namespace) -> None:
 
 def _new(args: argparse.Namespace) -> None:
     from ..recipe.new import new_recipe
-    from ..recipe.writer import described
+    from ..recipe.plan import described
+    from ..recipe.writer import taken
 
     if args.out and Path(args.out).exists():
         raise ConfigError(f"{args.out} is there already; remove it, or choose another --out")
@@ -109,23 +110,27 @@ def _new(args: argparse.Namespace) -> None:
     found = recipe.plan
     print(
         f"{args.out}: {recipe.base.name}, batch {found.batch} x {found.accumulation} on each of"
-        f" {found.gpus} GPU(s) of {found.card_gb} GB; estimate {described(found.memory)}",
+        f" {found.gpus} GPU(s) of {found.card_gb} GB; estimate {described(found.memory)},"
+        f" {taken(found)}",
         file=sys.stderr,
     )
 
 
 def _check(args: argparse.Namespace) -> int:
     """Print every finding; return 1 if one is an error."""
+    from ..host import compat
     from ..recipe.check.checks import findings_of
+    from ..recipe.check.facts import facts_of
     from ..recipe.check.finding import ERROR
     from ..recipe.check.machine import machine_of
     from ..recipe.check.report import as_json, as_text, lines_of
     from ..recipe.check.settings import read_settings
 
-    recipe = read_settings(args.recipe, args.overrides, machine_of(args.gpu))
-    findings, lines = findings_of(recipe), lines_of(args.recipe)
+    machine = replace(machine_of(args.gpu), problem=compat.problem())
+    recipe = read_settings(args.recipe, args.overrides, machine)
+    findings, facts, lines = findings_of(recipe), facts_of(recipe), lines_of(args.recipe)
     if args.json:
-        print(json.dumps(as_json(findings, recipe, lines)))
+        print(json.dumps(as_json(findings, facts, recipe, lines)))
     else:
-        print(as_text(findings, recipe, lines))
+        print(as_text(findings, facts, recipe, lines))
     return int(any(finding.level == ERROR for finding in findings))

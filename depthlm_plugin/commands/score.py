@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from ..errors import ConfigError
 from .options import add_untold
 
 
@@ -16,9 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its scripts/vllm_infer.py or lmms-eval's samples; prints a table with 95 % intervals"
         " (bootstrap over pictures), or with --json one object: rows, missing, left_out, complete,"
         " metrics, intervals, parts. Fails when a row could not be scored or is missing; every line"
-        " says so."
+        " says so. With --truth FILE and the given one are depth maps, or folders of them."
     )
-    parser.add_argument("predictions", nargs="+", metavar="FILE", help="JSON lines")
+    parser.add_argument("predictions", nargs="+", metavar="FILE", help="JSON lines, or maps")
+    maps = parser.add_argument_group("depth maps")
+    maps.add_argument(
+        "--truth", metavar="PATH", help="the true map, or a folder with those of the same names"
+    )
+    maps.add_argument(
+        "--quantity", choices=("z", "distance"), help="what maps hold that do not say it"
+    )
+    maps.add_argument(
+        "--scale",
+        type=float,
+        metavar="M",
+        help="metres of one unit of whole-number maps that do not say it",
+    )
     parser.add_argument(
         "--parts",
         action="store_true",
@@ -32,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the scores; return 1 when they are not of a whole run."""
+    if args.truth is not None:
+        return _of_maps(args)
+    for option in ("quantity", "scale"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} is of depth maps, which need --truth")
     from ..scoring.files import Finished, said_of
     from ..scoring.scores import Scores, finite
     from ..scoring.table import slices_of, table_of
@@ -59,3 +78,26 @@ def run(args: argparse.Namespace) -> int:
             print(f"\n{slices_of(scores, complete=complete)}\n")
         print(said)
     return 0 if complete else 1
+
+
+def _of_maps(args: argparse.Namespace) -> int:
+    """Print the scores of depth maps."""
+    from ..scoring.map_files import score_files
+    from ..scoring.maps import METRICS, mean_of
+    from ..scoring.table import aligned
+
+    if len(args.predictions) != 1:
+        raise ConfigError("with --truth give one map, or one folder of maps")
+    scores = score_files(args.predictions[0], args.truth, args.quantity, args.scale)
+    means, intervals = mean_of(scores)
+    if args.json:
+        print(json.dumps({"maps": scores, "mean": means, "intervals": intervals}))
+        return 0
+    lines = [("metric", "value", "95 %", "")]
+    for name, value in means.items():
+        low, high = intervals.get(name, (None, None))
+        span = "" if low is None else f"{low:.3f}-{high:.3f}"
+        lines.append((name, f"{value:.3f}", span, METRICS[name]))
+    print(aligned(lines))
+    print(f"mean of {len(scores)} maps; --json has each")
+    return 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,9 @@ from ..language.templates import load_template, template_files
 from .block import DepthLMConfig
 
 SAVED_AS = "depthlm_config.json"
-_TEMPLATES = "depthlm_templates/"
+TEMPLATES = "depthlm_templates/"
 _FORMAT = 1
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def save_config(
@@ -22,6 +26,8 @@ def save_config(
     folder: str | Path,
     template: str | None = None,
     data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `depthlm_config.json` into a model or adapter folder; return its path.
 
@@ -30,12 +36,14 @@ def save_config(
         folder: The folder.
         template: LLaMA-Factory's chat template of the run, for those who ask the model later.
         data: Describes what it is trained on, for those who resume.
+        training: How the weights came to be, and
+        scores: how they answer, for their card.
     """
     block = config.to_dict()
     for task, own in template_files(list(config.tasks), config.prompt).items():
         # The user's own templates travel with the weights that were taught by them.
-        block["prompt"] = _TEMPLATES
-        place = Path(folder, _TEMPLATES, f"{task}.yaml")
+        block["prompt"] = TEMPLATES
+        place = Path(folder, TEMPLATES, f"{task}.yaml")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(own.read_bytes())
     content = {
@@ -44,6 +52,8 @@ def save_config(
         "template": template,
         "depthlm": block,
         "data": data,
+        "training": training,
+        "scores": scores,
     }
     path = Path(folder, SAVED_AS)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -53,6 +63,9 @@ def save_config(
 def load_config(folder: str | Path) -> DepthLMConfig | None:
     """Return the config saved in a folder, or None where there is none.
 
+    The folder of weights on the Hugging Face hub is that of the cache, into which the config is
+    fetched; `owner/name` is on the hub where no such folder is here.
+
     Raises:
         ConfigError: For a file that is damaged, or of another format.
     """
@@ -60,8 +73,8 @@ def load_config(folder: str | Path) -> DepthLMConfig | None:
     if content is None:
         return None
     block = dict(content["depthlm"])
-    if block.get("prompt") == _TEMPLATES:
-        block["prompt"] = str(Path(folder, _TEMPLATES))
+    if block.get("prompt") == TEMPLATES:
+        block["prompt"] = str(Path(_place(str(folder), f"{TEMPLATES}*"), TEMPLATES))
     return DepthLMConfig.from_block(block)
 
 
@@ -77,8 +90,37 @@ def saved_data(folder: str | Path) -> dict[str, Any] | None:
     return None if content is None else content.get("data")
 
 
+def saved_training(folder: str | Path) -> dict[str, Any] | None:
+    """Return how the weights in a folder came to be (`card.origin.Training`), if it says so."""
+    content = _saved(folder)
+    return None if content is None else content.get("training")
+
+
+def saved_scores(folder: str | Path) -> dict[str, Any] | None:
+    """Return the scores (`card.evaluation.brief`) of the weights in a folder, if it has some.
+
+    They are of these weights: whatever saves others writes the file anew.
+    """
+    content = _saved(folder)
+    return None if content is None else content.get("scores")
+
+
+@lru_cache(maxsize=64)
+def _place(folder: str, wanted: str) -> str:
+    """Return where the files of a model are, local or fetched from the hub into its cache."""
+    if os.path.isdir(folder) or not _ON_HUB.fullmatch(folder):
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return snapshot_download(folder, allow_patterns=[wanted])
+    except (HfHubHTTPError, LocalEntryNotFoundError):  # whoever loads the weights will say why
+        return folder
+
+
 def _saved(folder: str | Path) -> dict[str, Any] | None:
-    path = Path(folder, SAVED_AS)
+    path = Path(_place(str(folder), SAVED_AS), SAVED_AS)
     if not path.is_file():
         return None
     try:

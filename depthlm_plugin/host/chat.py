@@ -16,6 +16,7 @@ from . import compat
 from .attention import mend_attention
 from .mrope import with_token_types
 from .open_views import let_open
+from .quantised import mend_quantised
 
 logger = logging.get_logger("llamafactory.depthlm")
 
@@ -36,6 +37,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
             compat.require()
             setattr(self.model, _MARK, config)
             mend_attention(self.model)
+            mend_quantised(self.model)
             logger.warning_rank0(
                 f"depthlm: {folder} answers in metres about pictures whose focal length is"
                 f" {config.focal_px:g} px, marked as depthlm render writes them. Pictures of more"

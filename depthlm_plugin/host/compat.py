@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from packaging.version import Version
 
@@ -13,6 +12,18 @@ KNOWN_GOOD = ("0.9.5",)
 
 broken: dict[str, str] = {}
 """Seams that are not as expected: name -> what is wrong."""
+
+
+def problem() -> str:
+    """Return why depth runs would break, or be wrong, with what is installed; empty if they work.
+
+    Seams that have moved are known once LLaMA-Factory was imported.
+    """
+    try:
+        require()
+    except HostError as refused:
+        return str(refused)
+    return ""
 
 
 def require() -> None:
@@ -40,16 +51,14 @@ def require() -> None:
     )
 
 
-def liger_problem(model_args: Any) -> str | None:
-    """Return why a run cannot use the Liger kernels that it asks for, if it cannot."""
+def liger_problem() -> str | None:
+    """Return why a run cannot use the Liger kernels that are installed, if it cannot."""
     liger = _installed("liger-kernel")
-    if not getattr(model_args, "enable_liger_kernel", False) or liger is None:
-        return None  # if it is not installed, LLaMA-Factory has said so
-    if liger >= Version("0.8"):
-        return None
+    if liger is None or liger >= Version("0.8"):
+        return None  # if it is not installed, LLaMA-Factory says so
     return (
-        f"enable_liger_kernel: liger-kernel {liger} breaks the generation of Qwen-VL models, and so"
-        ' evaluation in metres; pip install "liger-kernel>=0.8", or remove enable_liger_kernel'
+        f"liger-kernel {liger} breaks the generation of Qwen-VL models, and so evaluation in"
+        ' metres; pip install "liger-kernel>=0.8"'
     )
 
 

@@ -33,6 +33,7 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         # Not above: they import LLaMA-Factory's loader, and when it is imported, so is this file.
         from .eval_answers import check_answers, questions_to_answer
         from .lazy import lazy_samples
+        from .recipe_checks import check_recipe
 
         def stock(data_args: Any) -> Any:
             """Return what LLaMA-Factory itself makes of these arguments."""
@@ -44,6 +45,8 @@ def get_dataset_with(original: Callable[..., Any]) -> Callable[..., Any]:
         run = prepare(data_args, model_args, training_args, stage, processor)
         if run is None:
             return stock(data_args)
+        if training_args.do_train and stage == "sft":
+            check_recipe(run, model_args, training_args)
         data_args = copy.copy(data_args)
         data_args.depthlm_run = run
         if stage != "sft":

@@ -28,6 +28,7 @@ from ..sampling.stream import SampleStream
 from ..seeds import seed_of
 from .aligned import aligned_columns
 from .checks import check_views
+from .doors import once_and_weighted
 from .open_views import views_as
 from .run import Run, dataset_info
 from .tokens import ShortRuns, SizedProcessor, repeated_tokens
@@ -204,7 +205,6 @@ def lazy_samples(
         tokenizer: The model's tokenizer.
         processor: The model's processor.
     """
-    _refuse_packing(data_args)
     sources: list[Source] = []
     encoder = None
     for name in data_args.dataset:
@@ -239,14 +239,6 @@ def lazy_samples(
     return samples
 
 
-def _refuse_packing(data_args: Any) -> None:
-    for key in ("packing", "neat_packing", "tokenized_path"):
-        if getattr(data_args, key, None):
-            raise ConfigError(
-                f"{key} needs every sample beforehand: set depthlm.lazy: false, or remove {key}"
-            )
-
-
 def _check(
     stream: SampleStream, run: Run, data_args: Any, template: Any, tokenizer: Any, processor: Any
 ) -> str:
@@ -271,7 +263,7 @@ def _encoder(uri: str, template: Any, data_args: Any, tokenizer: Any, processor:
 
 
 def _weights(sources: list[Source], run: Run, data_args: Any) -> list[float] | None:
-    """Return the weights that the recipe gives, in whichever place, or None."""
+    """Return the weights that the recipe gives, in whichever place, or None for those by size."""
     names = [source.name for source in sources]
     if data_args.interleave_probs is not None:
         return [float(weight) for weight in data_args.interleave_probs]
@@ -282,7 +274,10 @@ def _weights(sources: list[Source], run: Run, data_args: Any) -> list[float] | N
         preset = run.config.mixture
         given = {n: preset_weight(preset, n) for n in names if n in run.datasets} | given
     if not given:
-        return None
+        even = data_args.mix_strategy in ("interleave_under", "interleave_over")
+        return [1.0] * len(names) if even else None  # in turn, as LLaMA-Factory does
+    for closed in once_and_weighted(data_args.mix_strategy):
+        raise ConfigError(f"depthlm: {closed}")
     missing = [name for name in names if name not in given]
     if missing:
         raise ConfigError(

@@ -7,10 +7,12 @@ import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from llamafactory.extras import logging
 
+from ..card.origin import Training, data_of, training_on
 from ..config.block import (
     CONFIG_KEYS,
     EVALUATION_KEYS,
@@ -18,7 +20,7 @@ from ..config.block import (
     DepthLMConfig,
     parse_block,
 )
-from ..config.saved import changes, load_config
+from ..config.saved import changes, load_config, saved_training
 from ..errors import ConfigError
 from ..records import storage
 from ..records.rows import open_rows
@@ -27,6 +29,7 @@ from ..sampling.planner import Planner
 from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
 from . import compat
+from .doors import refuse_closed_doors
 from .processors.grid import Grid
 from .processors.registry import grid_of, quicken
 
@@ -53,6 +56,7 @@ class Run:
         template: LLaMA-Factory's chat template.
         identity: A short text that differs between weights, and between what they are shown.
         lacking: What each depth dataset lacks for which of the tasks (`requirements.lacking`).
+        training: What is known of the training before it begins, for the model card.
     """
 
     config: DepthLMConfig
@@ -63,6 +67,7 @@ class Run:
     template: str | None
     identity: str = ""
     lacking: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
 
     def records_path(self, name: str) -> str:
         """Return the records file (or folder) of a depth dataset."""
@@ -119,6 +124,12 @@ def depth_datasets(data_args: Any) -> dict[str, dict[str, Any]]:
     return {name: e for name, e in entries.items() if e.get("formatting") == FORMATTING}
 
 
+def trains_on_depth(data_args: Any, training_args: Any) -> bool:
+    """Return whether a run trains on any depth dataset."""
+    trains = getattr(training_args, "do_train", False)
+    return trains and not depth_datasets(data_args).keys().isdisjoint(data_args.dataset or [])
+
+
 def resolve_config(data_args: Any, model_args: Any) -> DepthLMConfig:
     """Return the run's config: its block, over what the adapter or model was trained with.
 
@@ -157,29 +168,22 @@ def prepare(
             )
         return None
     compat.require()
-    problems = []
-    if stage not in ("sft", "ppo"):  # scripts/vllm_infer.py loads its data as stage ppo
-        problems.append(f"stage: {stage} cannot use depth data; use stage: sft")
-    if data_args.streaming:
-        problems.append(
-            "streaming cannot be used with depth data; remove it: lazy training starts at once too"
-        )
-    if data_args.val_size > 1e-6:
-        problems.append(
-            "val_size would evaluate on training crops of the same scenes; give an eval_dataset"
-        )
-    if getattr(training_args, "batch_eval_metrics", False):
-        problems.append("batch_eval_metrics cannot be used with depth data; remove it")
-    problems += filter(None, [compat.liger_problem(model_args)])
-    if problems:
-        raise ConfigError("depthlm: " + "; ".join(problems))
+    # scripts/vllm_infer.py, which only asks, loads its data as stage ppo.
+    asked = SimpleNamespace(stage=None if stage == "ppo" else stage)
+    refuse_closed_doors(
+        [asked, model_args, data_args, training_args],
+        getattr(data_args, "depthlm", None),
+        trains=trains_on_depth(data_args, training_args),
+    )
     media_dir = data_args.media_dir if data_args.media_dir != data_args.dataset_dir else None
     config = resolve_config(data_args, model_args)
     dataset_dir = data_args.dataset_dir if isinstance(data_args.dataset_dir, str) else ""
     grid = grid_of(processor)
     quicken(processor)
-    identity = _identity(model_args, config)
+    identity = identity_of(model_args, config)
     run = Run(config, grid, datasets, dataset_dir, media_dir, data_args.template, identity)
+    if training_args.do_train:
+        run = replace(run, training=_training(model_args, data_args, dataset_dir))
     if any(TASKS[task].images == 2 for task in config.tasks):
         run = replace(run, lacking=_lacking(run))
     _leave_unfinished(training_args)
@@ -188,9 +192,22 @@ def prepare(
     return run
 
 
-def _identity(model_args: Any, config: DepthLMConfig) -> str:
-    """Return a short text that differs between models, and between what they are shown."""
-    folders = [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+def weights_of(model_args: Any) -> list[str]:
+    """Return the model that is loaded, a path or a name on the hub, and its adapters."""
+    return [model_args.model_name_or_path, *(model_args.adapter_name_or_path or [])]
+
+
+def _training(model_args: Any, data_args: Any, dataset_dir: str) -> Training:
+    info, (model, *adapters) = dataset_info(data_args), weights_of(model_args)
+    datasets = [data_of(name, info.get(name, {}), dataset_dir) for name in data_args.dataset or []]
+    return training_on(model, [saved_training(folder) for folder in (model, *adapters)], datasets)
+
+
+def identity_of(model_args: Any, config: DepthLMConfig) -> str:
+    """Return a short text that differs between weights, and between what they are shown."""
+    folders = [
+        os.path.realpath(path) if os.path.isdir(path) else path for path in weights_of(model_args)
+    ]
     weights = [
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
         for folder in folders

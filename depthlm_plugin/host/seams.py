@@ -41,6 +41,8 @@ SEAMS = (
         "hparams.data_args", "DataArguments", "template dataset", "recipe_block:data_arguments_over"
     ),
     Seam("hparams.parser", "read_args", "args", "arguments:read_args_with"),
+    Seam("hparams.parser", "_parse_args", "parser args", "arguments:parse_args_with"),
+    Seam("v1.config.arg_parser", "get_args", "args", "arguments:v1_args_with"),
     Seam("hparams.parser", "get_infer_args", "args", "arguments:get_infer_args_with"),
     Seam(
         "data.converter",
@@ -84,6 +86,13 @@ SEAMS = (
         "finetuning_args processor model_args gen_kwargs",
         "trainer:trainer_on",
     ),
+    Seam(
+        "train.trainer_utils",
+        "create_modelcard_and_push",
+        "trainer model_args data_args training_args",
+        "publish:create_modelcard_and_push_with",
+    ),
+    Seam("train.tuner", "export_model", "args", "publish:export_model_with"),
     Seam(
         "chat.hf_engine", "HuggingfaceEngine.__init__", "self model_args", "chat:engine_init_with"
     ),

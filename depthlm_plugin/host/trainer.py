@@ -7,6 +7,7 @@ by its length.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence as SequenceABC
@@ -23,6 +24,9 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, ProgressCallback
 from transformers.trainer_utils import PredictionOutput
 
+from ..card.evaluation import brief
+from ..card.model_card import write_card
+from ..card.origin import ADAPTERS, Training
 from ..config.saved import save_config
 from ..sampling.sample import Question
 from ..scoring.prediction import SIDECAR, Prediction, PredictionRow, write_jsonl_atomically
@@ -34,9 +38,13 @@ from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
 from .open_views import is_view
+from .quantised import mend_quantised
 from .run import Run
+from .vocabulary import mend_vocabulary
 
 logger = logging.get_logger("llamafactory.depthlm")
+
+_CONVERTED = "pissa_converted"  # where LLaMA-Factory's callback puts the adapter to be used
 
 
 def trainer_on(base: Any) -> Any:
@@ -55,10 +63,13 @@ def trainer_on(base: Any) -> Any:
             self._depthlm_run = depthlm
             self._to_answer = depthlm_answers
             self._prediction_rows: dict[str, list[PredictionRow]] = {}
+            self._final_rows: list[PredictionRow] = []  # of the weights that are saved last
             self._generation: dict[str, Any] = dict(kwargs.get("gen_kwargs") or {})
             super().__init__(*args, **kwargs)
             if depthlm is not None:
                 mend_attention(self.model)
+                mend_vocabulary(self.model)
+                mend_quantised(self.model)
             self._of_answers = depthlm is not None and self._can_shorten()
 
         __init__._depthlm = True  # type: ignore[attr-defined]
@@ -66,16 +77,44 @@ def trainer_on(base: Any) -> Any:
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             super()._save(output_dir, state_dict=state_dict)
             if self._depthlm_run is not None:
-                run = self._depthlm_run
-                lazy = isinstance(self.train_dataset, LazySamples)
-                data = self.train_dataset.description() if lazy else None
                 folder = output_dir or self.args.output_dir
-                save_config(run.config, folder, run.template, data)
+                self._describe(self._depthlm_run, folder)
+                converted = os.path.join(folder, _CONVERTED)
+                if os.path.isdir(converted):
+                    self._describe(self._depthlm_run, converted)
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            """Write README.md into output_dir: of a depth run, its own model card."""
+            if self._depthlm_run is None:
+                super().create_model_card(*args, **kwargs)
+            elif self.is_world_process_zero():
+                self._describe(self._depthlm_run, self.args.output_dir)
+
+        def _describe(self, run: Run, folder: str) -> None:
+            """Write the config and the model card of the weights that are saved in a folder."""
+            lazy = isinstance(self.train_dataset, LazySamples)
+            data = self.train_dataset.description() if lazy else None
+            training: Training = {
+                **run.training,
+                "method": self.finetuning_args.finetuning_type,
+                "steps": self.state.global_step,
+                "samples_a_step": self.args.train_batch_size
+                * self.args.gradient_accumulation_steps
+                * self.args.world_size,
+                "learning_rate": self.args.learning_rate,
+            }
+            scores = brief(Scores(self._final_rows)) if self._final_rows else None
+            save_config(run.config, folder, run.template, data, training, scores)
+            name = self.args.hub_model_id or Path(folder).resolve().name
+            adapter = training["method"] in ADAPTERS
+            write_card(folder, name, run.config, training, scores, adapter=adapter)
 
         def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(self.train_dataset, LazySamples):
                 return super()._get_train_sampler(*args, **kwargs)
-            self.train_dataset.set_shuffle(not self.finetuning_args.disable_shuffling)
+            in_order = getattr(self.args, "train_sampling_strategy", "random") == "sequential"
+            shuffles = not (in_order or self.finetuning_args.disable_shuffling)
+            self.train_dataset.set_shuffle(shuffles)
             return EpochSampler(self.train_dataset)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -204,6 +243,8 @@ def trainer_on(base: Any) -> Any:
                 f"depthlm: step {step}: {len(rows)} answers in {seconds:.1f} s"
                 f" ({len(rows) / seconds:.2f} a second)\n{table_of(scores)}{_unread(rows)}"
             )
+            if not self.is_in_train:
+                self._final_rows = rows
             if self.is_world_process_zero():
                 name = f"step-{step}" if self.is_in_train else "final"
                 path = Path(self.args.output_dir, FOLDER, f"{name}.jsonl")
@@ -304,10 +345,12 @@ def trainer_on(base: Any) -> Any:
             ):
                 self._prediction_rows.clear()
             self._prediction_rows[prefix] = rows
+            every = list(chain(*self._prediction_rows.values()))
+            if not self.is_in_train:
+                self._final_rows = every
             if self.is_world_process_zero():
                 path = Path(self.args.output_dir, SIDECAR)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                every = list(chain(*self._prediction_rows.values()))
                 write_jsonl_atomically(path, every)
                 logger.info_rank0(f"depthlm: {len(every)} predictions in {path}")
 

@@ -55,6 +55,16 @@ BASES = (
         ),
     ),
     Base(
+        "qwen_32b", "Qwen2.5-VL-32B", "Qwen/Qwen2.5-VL-32B-Instruct",
+        families.QWEN2_5_VL,
+        Sizes(
+            language=31_206_740_992, tables=1_557_135_360, vision=688_841_984,
+            merger=52_440_320, language_sides=8_388_608, vision_sides=700_416,
+            layers=64, hidden=5_120, inner=27_648, vocabulary=152_064,
+            vision_layers=32, vision_hidden=1_280, vision_inner=3_456,
+        ),
+    ),
+    Base(
         "qwen_72b", "Qwen2.5-VL-72B", "Qwen/Qwen2.5-VL-72B-Instruct",
         families.QWEN2_5_VL,
         Sizes(
@@ -95,6 +105,16 @@ BASES = (
         ),
     ),
     Base(
+        "qwen3vl_32b", "Qwen3-VL-32B", "Qwen/Qwen3-VL-32B-Instruct",
+        families.QWEN3_VL,
+        Sizes(
+            language=31_206_298_624, tables=1_555_824_640, vision=595_266_800,
+            merger=44_838_656, language_sides=8_388_608, vision_sides=538_080,
+            layers=64, hidden=5_120, inner=25_600, vocabulary=151_936,
+            vision_layers=27, vision_hidden=1_152, vision_inner=4_608,
+        ),
+    ),
+    Base(
         "qwen3vl_30b", "Qwen3-VL-30B-A3B", "Qwen/Qwen3-VL-30B-A3B-Instruct",
         families.QWEN3_VL,
         Sizes(
@@ -102,6 +122,7 @@ BASES = (
             merger=30_679_808, language_sides=835_584, vision_sides=528_864,
             layers=48, hidden=2_048, inner=6_144, vocabulary=151_936,
             vision_layers=27, vision_hidden=1_152, vision_inner=4_608, experts=True,
+            active=2_730_702_848,
         ),
     ),
     Base(
@@ -161,6 +182,16 @@ BASES = (
             language=6_525_621_760, tables=1_087_199_232, vision=331_552_768,
             merger=27_540_480, language_sides=2_523_136, vision_sides=442_368,
             layers=28, hidden=3_584, inner=18_944, vocabulary=151_674,
+            vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
+        ),
+    ),
+    Base(
+        "internvl3_5_4b", "InternVL3.5-4B", "OpenGVLab/InternVL3_5-4B-HF",
+        families.INTERNVL,
+        Sizes(
+            language=3_633_511_936, tables=777_912_320, vision=321_064_960,
+            merger=17_052_672, language_sides=2_064_384, vision_sides=442_368,
+            layers=36, hidden=2_560, inner=9_728, vocabulary=151_936,
             vision_layers=24, vision_hidden=1_024, vision_inner=4_096,
         ),
     ),
@@ -252,6 +283,7 @@ BASES = (
             merger=20_971_520, language_sides=3_736_320, vision_sides=881_612,
             layers=48, hidden=5_120, inner=8_192, vocabulary=202_048,
             vision_layers=34, vision_hidden=1_408, vision_inner=5_632, experts=True,
+            active=15_103_923_200,
         ),
     ),
 )  # fmt: skip

@@ -32,11 +32,14 @@ class Family:
         row_tokens: Whether every row of patches ends with a token of its own (Pixtral).
         all_logits: Whether its loss wants the logits of every token; else those of the answers do.
         merger: What lies between tower and language model, by its name there, to be trained whole
-            beside adapters: `lora_target: all` leaves it frozen. Empty where it does not.
+            beside adapters: `lora_target: all` leaves it frozen. Empty where LLaMA-Factory knows no
+            parts of the model: `all` are all, and it freezes none.
         targets: Parts of the names of all its linear layers, the merger's included, for LoRA on
             4-bit weights, which cannot be trained whole; a layer of a frozen tower is left out by
             LLaMA-Factory. Empty where the merger has none, or is frozen no more than the rest.
         tower: Why LoRA cannot train the vision tower, lines; empty where it can.
+        window: Patches of a window or tile within which its tower attends; 0: all attend to all.
+        windowed: Share of the tower's layers that do so.
         eval_pixels: Largest view of evaluation, pixels.
         notes: Lines for the head of its recipes.
         eval_notes: Lines for the head of its evaluation.
@@ -60,6 +63,8 @@ class Family:
     merger: str = "multi_modal_projector"
     targets: str = ""
     tower: tuple[str, ...] = ()
+    window: int = 0
+    windowed: float = 0
     eval_pixels: int = 3_000_000
     notes: tuple[str, ...] = ()
     eval_notes: tuple[str, ...] = ()
@@ -75,6 +80,12 @@ class Family:
         """Return how many patches of the view of this size the vision tower sees."""
         width, height = self.fixed_wh or (side // self.multiple * self.multiple for side in size_wh)
         return width * height // self.patch_px**2 + (self.tile_patches if self.overview else 0)
+
+    def trains_tower(self, method: str) -> bool:
+        """Return whether its recipes of a method train the vision tower."""
+        if method == "qlora":
+            return not self.merger
+        return method == "full" or not self.tower
 
     @property
     def limit_wh(self) -> tuple[int, int]:
@@ -123,6 +134,7 @@ QWEN2_5_VL = Family(
     "qwen", "Qwen2.5-VL", "qwen2_vl", ("qwen2_5_vl", "qwen2_vl"), 14, 28,
     merger="merger",
     targets=f"{_BOTH},qkv,attn.proj,mlp.fc1,mlp.fc2,merger.mlp.0,merger.mlp.2",
+    window=64, windowed=7 / 8,
 )  # fmt: skip
 QWEN3_VL = Family(
     "qwen3vl", "Qwen3-VL", "qwen3_vl_nothink", ("qwen3_vl", "qwen3_vl_moe"), 16, 32,
@@ -199,7 +211,7 @@ GEMMA4 = _square(
 )  # fmt: skip
 LLAVA_NEXT = _square(
     "llava_next", "LLaVA-NeXT (Mistral)", "llava_next_mistral", ("llava_next",), 14,
-    (672, 672), 2928, overview=True,
+    (672, 672), 2928, overview=True, window=577, windowed=1,
     targets=f"{_BOTH},out_proj,fc1,fc2,{_TWO}",
 )  # fmt: skip
 LLAMA3_2 = _square(
@@ -208,7 +220,7 @@ LLAMA3_2 = _square(
 )  # fmt: skip
 _LLAMA4 = _square(
     "llama4", "Llama 4", "llama4", ("llama4",), 14, (1008, 1008), 1452,
-    overview=True, all_logits=True,
+    overview=True, all_logits=True, window=577, windowed=1,
     targets=f"{_BOTH},fc1,fc2,patch_embedding.linear,projector.linear_1",
 )  # fmt: skip
 LLAMA4 = replace(

@@ -13,17 +13,22 @@ The 2 P more of full training are the copies that autocast makes in 16 bits. LoR
 r (inputs + outputs) of every linear layer that it adapts, and a copy of the merger between vision
 tower and language model.
 
-Activations, with gradient checkpointing, in 16 bits: what enters every layer (tokens x width x
-layers), and while one layer is computed again, 16 x width + 8 x feed-forward width a token; without
-it, that for every layer. The same for the vision tower and its patches, where it is trained.
-Attention counts nothing that grows with tokens^2: SDPA and FlashAttention never write it out.
+Activations, in numbers of 16 bits a token: with gradient checkpointing what enters every layer, its
+width, and of the one layer that is computed again 26 x width + 7 x feed-forward width; without it
+16 x width + 4 x feed-forward width of every layer, and 4 x feed-forward width more of the one whose
+gradients are computed. The same for the vision tower and its patches, where it is trained. The two
+towers' one layer are not there at once, and what the language model keeps is gone when the vision
+tower's turn comes. Attention counts nothing that grows with tokens^2, which SDPA and FlashAttention
+never write out, but for Pixtral's tower: its mask holds 2 bytes x (patches of the batch)^2.
 
 Logits: 12 bytes x positions x vocabulary (16 bits, their copy in 32 bits, and the gradients of
 both), for every row at all positions that any row of the batch answers at; in families whose loss
-wants the logits of every token (`Family.all_logits`), at all.
+wants the logits of every token (`Family.all_logits`), at all. They are added, though they are gone
+before a layer is computed again: that is room for what else a GPU keeps.
 
 The rest, CUDA's context and what its allocator cannot use, is taken for 1.5 GB; 1 GB is 10^9 bytes.
-Nothing here was measured on a GPU.
+Nothing here was measured on a GPU; on a CPU, with tiny models of two families, the tensors that are
+alive at once take between 0.75 and 1.1 of it (tests/host/test_estimates.py).
 """
 
 from __future__ import annotations
@@ -47,12 +52,18 @@ class Load:
         tokens: Of a sample, image and text.
         patches: Of a sample, in the vision tower.
         answers: Tokens of a sample whose logits are wanted.
+        tower: Whether the vision tower is trained.
+        span: Patches that a patch attends to in the tower, its layers' mean; 0: all of its sample.
+        joined: Whether the tower sees the pictures of a batch as one sequence, with a mask.
     """
 
     samples: int
     tokens: int
     patches: int
     answers: int
+    tower: bool = True
+    span: float = 0
+    joined: bool = False
 
     @property
     def logits(self) -> int:
@@ -89,15 +100,14 @@ def estimate(
 
     Args:
         sizes: Of the base VLM.
-        method: `lora` (language model, merger and vision tower), `qlora` (language model; the
-            merger's adapters, under 0.1 GB, are not counted) or `full`.
+        method: `lora`, `qlora` (the merger's adapters, under 0.1 GB, are not counted) or `full`.
         load: Of one step on one GPU.
         gpus: How many share the work.
         zero: 0: each has everything; 2 and 3: DeepSpeed's ZeRO stages.
         checkpointing: Whether layers are computed again instead of kept.
     """
-    everything, tower = sizes.parameters, method != "qlora"
-    weights, training = _states(sizes, method)
+    everything = sizes.parameters
+    weights, training = _states(sizes, method, load.tower)
     if zero == 2:
         training /= gpus
         if method == "full":
@@ -106,34 +116,37 @@ def estimate(
         weights, training = weights / gpus, training / gpus
         if method == "full":
             training = 16 * everything / gpus
-    tokens, patches = load.samples * load.tokens, load.samples * load.patches
-    activations = _activations(
-        tokens, sizes.layers, sizes.hidden, sizes.inner, checkpointing
-    ) + _activations(
-        patches,
-        sizes.vision_layers if tower else 1,
-        sizes.vision_hidden,
-        sizes.vision_inner,
-        checkpointing,
-    )
+    activations = _activations(sizes, load, checkpointing)
     logits = _LOGIT * load.logits * sizes.vocabulary
     return Memory(*(part / 1e9 for part in (weights, training, activations, logits)))
 
 
-def _states(sizes: Sizes, method: str) -> tuple[float, float]:
+def _states(sizes: Sizes, method: str, tower: bool) -> tuple[float, float]:
     """Return bytes of the frozen weights, and of what is trained, on one GPU."""
     everything = sizes.parameters
     if method == "full":
         return 0, 18 * everything
-    sides = sizes.language_sides + (sizes.vision_sides if method == "lora" else 0)
-    trained = 16 * LORA_RANK * sides
+    trained = 16 * LORA_RANK * (sizes.language_sides + (sizes.vision_sides if tower else 0))
     if method == "lora":
         return 2 * everything, trained + 16 * sizes.merger
     return 2 * sizes.tables + _FOUR_BIT * (everything - sizes.tables), trained
 
 
-def _activations(tokens: int, layers: int, width: int, inner: int, checkpointing: bool) -> float:
-    one_layer = 2 * tokens * (16 * width + 8 * inner)
-    if not checkpointing:
-        return layers * one_layer
-    return 2 * tokens * width * layers + one_layer
+def _activations(sizes: Sizes, load: Load, checkpointing: bool) -> float:
+    tokens, patches = load.samples * load.tokens, load.samples * load.patches
+    kept, one = _kept(tokens, sizes.layers, sizes.hidden, sizes.inner, checkpointing)
+    width, inner = sizes.vision_hidden, sizes.vision_inner
+    tower_kept, tower_one = _kept(patches, sizes.vision_layers, width, inner, checkpointing)
+    if not load.tower:
+        tower_kept, tower_one = 0, 2 * patches * (26 * width + 7 * inner)
+    mask = 2 * patches**2 if load.joined else 0
+    return mask + tower_kept + max(kept + one, tower_one)
+
+
+def _kept(
+    tokens: int, layers: int, width: int, inner: int, checkpointing: bool
+) -> tuple[float, float]:
+    """Return bytes that are kept of all layers, and those of the one that is at work."""
+    if checkpointing:
+        return 2 * tokens * width * layers, 2 * tokens * (26 * width + 7 * inner)
+    return 2 * tokens * (16 * width + 4 * inner) * layers, 2 * tokens * 4 * inner

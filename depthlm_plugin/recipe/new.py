@@ -10,9 +10,9 @@ from dataclasses import replace
 from ..errors import ConfigError
 from .bases import BASES, Base
 from .families import Family
-from .plan import Plan, load_of, plan, smallest
+from .plan import Plan, described, load_of, plan, smallest
 from .resolve import base_of
-from .writer import Recipe, described
+from .writer import Recipe
 
 _ENOUGH = 4  # samples a step: with so many, layers need not be computed twice
 
@@ -66,14 +66,15 @@ def _card(gpu: str) -> tuple[int, int]:
 def _fitting(base: Base, method: str, gpus: int, card_gb: int) -> tuple[Family, Plan]:
     """Return how the base sees, as it is or with smaller crops, and the plan that fits."""
     for family in _smaller(base.family):
-        load = load_of(family, family.largest_wh, 1, 1)
+        load = load_of(family, family.largest_wh, 1, 1, method)
         kept = plan(base.sizes, method, load, gpus, card_gb, checkpointing=False)
         if kept.fits and kept.batch >= _ENOUGH:
             return family, kept
         found = plan(base.sizes, method, load, gpus, card_gb)
         if found.fits:
             return family, found
-    least = smallest(base.sizes, method, load_of(base.family, base.family.largest_wh, 1, 1))
+    load = load_of(base.family, base.family.largest_wh, 1, 1, method)
+    least = smallest(base.sizes, method, load)
     enough = ("" if least.fits else "more than ") + f"{least.gpus} x {least.card_gb} GB"
     other = "" if method == "qlora" or base.sizes.experts else "; or use --method qlora"
     raise ConfigError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .families import Family
+from .flops import card_of, flops_of, seconds_of
 from .memory import Load, Memory, estimate
 from .sizes import Sizes
 
@@ -29,6 +30,7 @@ class Plan:
         zero: DeepSpeed's ZeRO stage, 0 for none.
         batch: Samples a step on each GPU.
         memory: The estimate for each GPU.
+        seconds: The estimate of the time that 1 000 samples take on all of them (`flops.py`).
         checkpointing: Whether layers are computed again instead of kept.
     """
 
@@ -37,6 +39,7 @@ class Plan:
     zero: int
     batch: int
     memory: Memory
+    seconds: float
     checkpointing: bool = True
 
     @property
@@ -55,11 +58,22 @@ def learning_rate(method: str, parameters: int) -> str:
     return _RATES.get(method, _ADAPTER_RATES)[parameters > LARGE]
 
 
-def load_of(family: Family, size_wh: tuple[int, int], images: int, questions: int) -> Load:
-    """Return what one sample of views of this size holds."""
+def load_of(
+    family: Family, size_wh: tuple[int, int], images: int, questions: int, method: str
+) -> Load:
+    """Return what one sample of views of this size holds, as recipes of a method train it."""
     tokens = images * family.image_tokens(size_wh) + TEXT_TOKENS * (1 + questions)
     answers = tokens if family.all_logits else _ANSWER_TOKENS * questions
-    return Load(1, tokens, images * family.patches(size_wh), answers)
+    patches = family.patches(size_wh)
+    return Load(
+        1,
+        tokens,
+        images * patches,
+        answers,
+        tower=family.trains_tower(method),
+        span=family.windowed * family.window + (1 - family.windowed) * patches,
+        joined=family.row_tokens,
+    )
 
 
 def plan(
@@ -71,13 +85,15 @@ def plan(
     generated with it while training, else ZeRO-3.
     """
     found = None
+    flops = 1000 * flops_of(sizes, method, load, checkpointing=checkpointing)
+    seconds = seconds_of(flops, gpus * card_of(card_gb)[1])
     for zero in (2, 3) if gpus > 1 else (0,):
         for batch in (8, 4, 2, 1):
             step = replace(load, samples=batch)
             memory = estimate(
                 sizes, method, step, gpus=gpus, zero=zero, checkpointing=checkpointing
             )
-            found = Plan(gpus, card_gb, zero, batch, memory, checkpointing)
+            found = Plan(gpus, card_gb, zero, batch, memory, seconds, checkpointing)
             if found.fits and batch * gpus <= EFFECTIVE_BATCH:
                 return found
     assert found is not None
@@ -90,3 +106,15 @@ def smallest(
     """Return the plan for the smallest of the cards that it fits; the last one where none does."""
     plans = [plan(sizes, method, load, gpus, card_gb) for gpus, card_gb in cards]
     return next((found for found in plans if found.fits), plans[-1])
+
+
+def described(memory: Memory) -> str:
+    """Return an estimate in words: `18 GB (weights 7.5, ...)`."""
+    parts = {
+        "weights": memory.weights_gb,
+        "what is trained": memory.training_gb,
+        "activations": memory.activations_gb,
+        "logits": memory.logits_gb,
+    }
+    listed = ", ".join(f"{name} {gb:.1f}" for name, gb in parts.items() if gb)
+    return f"{memory.total_gb:.0f} GB ({listed})"

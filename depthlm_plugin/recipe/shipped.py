@@ -10,8 +10,9 @@ from .subjects import MULTITASK, VLM3
 from .writer import Recipe
 
 _QLORA = {
-    "qwen", "qwen_7b", "qwen_72b", "qwen3vl_4b", "qwen3vl_8b", "qwen3_5_4b", "qwen3_5_9b",
-    "pixtral", "mistral_small", "internvl3_8b", "internvl3_5_8b", "gemma3_4b", "gemma3_12b",
+    "qwen", "qwen_7b", "qwen_32b", "qwen_72b", "qwen3vl_4b", "qwen3vl_8b", "qwen3vl_32b",
+    "qwen3_5_4b", "qwen3_5_9b", "pixtral", "mistral_small",
+    "internvl3_8b", "internvl3_5_4b", "internvl3_5_8b", "gemma3_4b", "gemma3_12b",
     "gemma4_e4b", "glm4_1v", "llava_next", "llama3_2_11b",
 }  # fmt: skip
 _FULL = {"qwen", "qwen_7b", "qwen3vl_2b", "qwen3vl_4b", "qwen3vl_8b", "pixtral"}

@@ -28,6 +28,7 @@ class Sizes:
         vision_inner: Width of its feed-forward layers.
         experts: Whether experts do the work: they are no linear layers in transformers, so LoRA
             leaves them as they are and 4-bit quantisation in 16 bits.
+        active: Of `language`, the parameters that one token meets; 0 where it meets all.
     """
 
     language: int
@@ -44,6 +45,7 @@ class Sizes:
     vision_hidden: int
     vision_inner: int
     experts: bool = False
+    active: int = 0
 
     @property
     def parameters(self) -> int:
@@ -83,6 +85,11 @@ def sizes_of(config: Any) -> Sizes:
             sides[_part(name)] += module.in_features + module.out_features
             widest[_part(name)] = max(widest[_part(name)], module.in_features)
     experts = any("experts." in name for name, _ in model.named_parameters())
+    idle = sum(
+        weight.numel() * (len(weight) - text.num_experts_per_tok) // len(weight)
+        for name, weight in model.named_parameters()
+        if ".experts." in name
+    )
     if experts and hasattr(text, "moe_intermediate_size"):
         widest["language"] = text.num_experts_per_tok * text.moe_intermediate_size
     return Sizes(
@@ -97,6 +104,7 @@ def sizes_of(config: Any) -> Sizes:
         vision_hidden=vision.hidden_size,
         vision_inner=widest["vision"],
         experts=experts,
+        active=counts["language"] - idle if experts else 0,
     )
 
 

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .bases import BASES, Base
 from .families import Family
-from .memory import LORA_RANK, Load, Memory
-from .plan import CARDS, LARGE, Plan, learning_rate, load_of, plan, smallest
+from .flops import UTILISATION, card_of, duration
+from .memory import LORA_RANK, Load
+from .plan import CARDS, LARGE, Plan, described, learning_rate, load_of, plan, smallest
 from .subjects import DEPTH, Subject
 from .variants import VARIANTS
 
@@ -32,6 +33,10 @@ METHODS = (*_METHODS, "eval")
 _TOWER_SAVED = (
     "the default, said aloud: no adapters there, which saves",
     "the tower's activations. Set false to train it as well.",
+)
+_NO_PARTS = (
+    "`all` are those of the tower and the merger too: LLaMA-Factory",
+    "knows no parts of this model, and would freeze none.",
 )
 
 
@@ -71,7 +76,8 @@ class Recipe:
     @cached_property
     def load(self) -> Load:
         """What one sample of the largest views holds."""
-        return load_of(self.view, self.view.largest_wh, self.subject.images, self.subject.questions)
+        images, questions = self.subject.images, self.subject.questions
+        return load_of(self.view, self.view.largest_wh, images, questions, self.method)
 
     @cached_property
     def plan(self) -> Plan:
@@ -115,7 +121,8 @@ def _training(recipe: Recipe) -> str:
         method=recipe.method,
         subject=subject,
         targets=textwrap.wrap(view.targets.replace(",", ", "), _WIDTH),
-        tower_saved=_TOWER_SAVED,
+        frozen=not view.trains_tower(recipe.method),
+        tower_note=_tower_note(recipe),
         block_note=("" if any(view.why) or subject != DEPTH else "defaults of the paper, ")
         + 'all keys: README, "The depthlm block"',
         plan=found,
@@ -136,6 +143,15 @@ def _training(recipe: Recipe) -> str:
         with_zero=variant.startswith("zero"),
         checkpoint_gb=(14 if found.zero else 12) * sizes.parameters / 1e9,
     )  # fmt: skip
+
+
+def _tower_note(recipe: Recipe) -> tuple[str, ...]:
+    """Return the comment on `freeze_vision_tower`, lines."""
+    if not recipe.view.merger:
+        return _NO_PARTS
+    if recipe.view.tower or recipe.method != "qlora":
+        return recipe.view.tower or recipe.subject.tower_note
+    return _TOWER_SAVED
 
 
 def _planned_variant(found: Plan) -> str:
@@ -207,7 +223,7 @@ def _hardware(recipe: Recipe) -> list[str]:
     each = " each" if found.gpus > 1 else ""
     text = (
         f"{several} of {found.card_gb} GB{with_zero}, bf16. An estimate of the memory"
-        f"{each}, largest views: {described(found.memory)}."
+        f"{each}, largest views: {described(found.memory)}; of the time: {taken(found)}."
     )
     lines = textwrap.wrap(text, _WIDTH)
     if not recipe.chosen:
@@ -229,16 +245,10 @@ def _on_larger(recipe: Recipe) -> list[str]:
     return []
 
 
-def described(memory: Memory) -> str:
-    """Return an estimate in words: `18 GB (weights 7.5, ...)`."""
-    parts = {
-        "weights": memory.weights_gb,
-        "what is trained": memory.training_gb,
-        "activations": memory.activations_gb,
-        "logits": memory.logits_gb,
-    }
-    listed = ", ".join(f"{name} {gb:.1f}" for name, gb in parts.items() if gb)
-    return f"{memory.total_gb:.0f} GB ({listed})"
+def taken(found: Plan) -> str:
+    """Return the estimate of time in words, with what it assumes."""
+    card = card_of(found.card_gb)[0]
+    return f"{duration(found.seconds)} per 1 000 samples ({card} at {UTILISATION:.0%} of its peak)"
 
 
 def _then(recipe: Recipe) -> list[str]:

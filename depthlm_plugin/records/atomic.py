@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from ..errors import DepthLMError
 
@@ -43,6 +43,15 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     with _beside(path, alone=False) as work:
         with (work / _NEW).open("x", encoding="utf-8") as stream:
+            yield stream
+        (work / _NEW).replace(path)
+
+
+@contextmanager
+def whole_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Give a new binary file that takes the place of `path`, as `whole_file` does."""
+    with _beside(path, alone=False) as work:
+        with (work / _NEW).open("xb") as stream:
             yield stream
         (work / _NEW).replace(path)
 

@@ -23,7 +23,10 @@ _DECISIVE = (
 _KNOWN = frozenset([*_DECISIVE, "scene", "timestamp", "camera", "source", "id"])
 
 _METRES_ONLY = "depths are metres: convert them and take the key out"
-_IN_DISTORTION = "the lens belongs into 'distortion', see `depthlm validate --help`"
+_IN_DISTORTION = (
+    "the lens belongs into 'distortion', as OpenCV's [k1, k2, p1, p2] or as"
+    ' {"model": "fisheye", "coefficients": [k1, k2, k3, k4]}'
+)
 _IN_KIND = "say 'depth_kind': 'distance' or 'z' instead"
 _MEANINGS = {  # without capitals, signs and spaces
     **dict.fromkeys(

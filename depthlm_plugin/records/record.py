@@ -129,7 +129,7 @@ def camera_of(raw: Mapping[str, Any], where: str, unusual: frozenset[str]) -> Ca
         RecordError: `bad distortion`; `bad intrinsics`; `unusual camera` when it is rare and not
             stated to be.
     """
-    lens = _lens(raw.get("distortion"), where)
+    lens = lens_of(raw.get("distortion"), where)
     try:
         camera = Camera.from_intrinsics(numbers(raw, "intrinsics", where), lens)
     except GeometryError as error:
@@ -228,7 +228,12 @@ def _at_edge(
     return flags[good].astype(np.bool_)
 
 
-def _lens(raw: Any, where: str) -> Lens | None:
+def lens_of(raw: Any, where: str) -> Lens | None:
+    """Return the lens that a `distortion` states, as records hold it; None where it has none.
+
+    Raises:
+        RecordError: `bad distortion`.
+    """
     if raw is None:
         return None
     entry = dict(raw) if isinstance(raw, Mapping) else {"model": "opencv", "coefficients": raw}

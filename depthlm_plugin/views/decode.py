@@ -17,11 +17,12 @@ from ..errors import RecordError
 from ..geometry.arrays import Pixels
 from ..geometry.camera import Camera
 from ..records.storage import is_remote, open_binary, read_bytes
-from .orientation import orientation_of
+from .orientation import metadata_of, orientation_of
 
 # Others of Pillow's decoders never end, or take any memory, for some files.
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "GIF", "WEBP", "TIFF", "AVIF")
 EXIF_RULES = ("refuse", "apply", "ignore")
+_EXIF_BLOCK = 0x8769
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +56,20 @@ def image_size(path: str, where: str, exif_rotation: str = "refuse") -> tuple[in
         _opened(file, path, where, exif_rotation) as (image, orientation),
     ):
         return _turned_size(image.size, orientation)
+
+
+def photograph_tags(path: str, where: str) -> tuple[dict[int, Any], tuple[int, int]]:
+    """Return what a file's EXIF block says of how it was taken, and the stored (width, height).
+
+    Args:
+        path: The file.
+        where: As `image_size` takes it.
+
+    Raises:
+        RecordError: `missing image`, `unreadable image`.
+    """
+    with _opened(_source(path, where), path, where, "ignore") as (image, _):
+        return dict(metadata_of(image)[0].get_ifd(_EXIF_BLOCK)), image.size
 
 
 def load_rgb(

@@ -26,17 +26,24 @@ def orientation_of(image: Image.Image) -> int | str:
     Raises:
         Exception: Whatever Pillow raises for damaged metadata.
     """
-    exif: Image.Exif
-    if image.format == "PNG":
-        # Pillow decodes the whole picture to find what follows the pixels.
-        exif, xmp = _png_metadata(image.fp)
-    else:
-        exif, xmp = image.getexif(), image.info.get("xmp")
+    exif, xmp = metadata_of(image)
     stored = exif.get(_EXIF_ORIENTATION)
     if stored is None and isinstance(xmp, bytes):
         found = _XMP_ORIENTATION.search(xmp)
         stored = None if found is None else found[1]
     return _understood(stored)
+
+
+def metadata_of(image: Image.Image) -> tuple[Image.Exif, bytes | None]:
+    """Return the EXIF and the XMP of an opened file that is not decoded yet.
+
+    Raises:
+        Exception: Whatever Pillow raises for damaged metadata.
+    """
+    if image.format == "PNG":
+        # Pillow decodes the whole picture to find what follows the pixels.
+        return _png_metadata(image.fp)
+    return image.getexif(), image.info.get("xmp")
 
 
 def _understood(stored: Any) -> int | str:

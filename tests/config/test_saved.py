@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from depthlm_plugin.config import saved
 from depthlm_plugin.config.block import CONFIG_KEYS, DepthLMConfig
-from depthlm_plugin.config.saved import changes, load_config, save_config
+from depthlm_plugin.config.saved import changes, load_config, save_config, saved_template
 from depthlm_plugin.errors import ConfigError
+from depthlm_plugin.language.templates import load_template
 
 
 def test_save_and_load(tmp_path):
@@ -14,9 +17,9 @@ def test_save_and_load(tmp_path):
     )
     save_config(config, tmp_path)
     assert load_config(tmp_path) == config
-    saved = json.loads((tmp_path / "depthlm_config.json").read_text())
-    assert list(saved["depthlm"]) == CONFIG_KEYS
-    assert saved["depthlm"]["time_s"] == [1, 5]
+    written = json.loads((tmp_path / "depthlm_config.json").read_text())
+    assert list(written["depthlm"]) == CONFIG_KEYS
+    assert written["depthlm"]["time_s"] == [1, 5]
 
 
 def test_changes_name_each_key_that_differs():
@@ -44,3 +47,27 @@ def test_a_damaged_saved_config_is_refused(tmp_path, content, found):
     (tmp_path / "depthlm_config.json").write_text(content)
     with pytest.raises(ConfigError, match=found):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("own_templates", [False, True])
+def test_weights_on_the_hub_say_how_they_see(tmp_path, monkeypatch, own_templates) -> None:
+    from huggingface_hub import constants
+
+    repo = tmp_path / "models--me--depth"
+    snapshot = repo / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(snapshot.name)
+    snapshot.mkdir(parents=True)
+    own = tmp_path / "own.yaml"
+    own.write_bytes((Path(__file__).parents[2] / "templates/depth/plain.yaml").read_bytes())
+    taught = DepthLMConfig(focal_px=750, prompt=str(own) if own_templates else "official")
+    save_config(taught, snapshot, "qwen2_vl")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    saved._place.cache_clear()
+    found = load_config("me/depth")
+    assert found is not None
+    assert found.focal_px == 750
+    assert saved_template("me/depth") == "qwen2_vl"
+    assert load_template("depth", found.prompt) == load_template("depth", taught.prompt)
+    assert load_config("me/other") is None

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import subprocess
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,7 @@ import pytest
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="depthlm-hf-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from support.host_tools import Cli, run
+from support.host_tools import SMALL, Cli, environment, run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +63,9 @@ def data(ibims: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "depthlm": {"depth_kind": "z"},
         }
     (folder / "dataset_info.json").write_text(json.dumps(info))
+    card = folder / "ibims1" / "README.md"  # as `depthlm curate` leaves it
+    card.parent.mkdir()
+    card.write_text("# ibims1\n\n| | |\n|---|---|\n| Licence | CC BY-NC-SA. |\n")
     return folder
 
 
@@ -74,3 +83,41 @@ def cli() -> Cli:
         return result
 
     return call
+
+
+@pytest.fixture(scope="session")
+def served_model(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Qwen, which has learnt nothing, with the word of how it was taught to see."""
+    from depthlm_plugin.config.block import DepthLMConfig
+    from depthlm_plugin.config.saved import save_config
+
+    folder = tmp_path_factory.mktemp("served") / "qwen"
+    shutil.copytree(models["qwen"], folder)
+    save_config(DepthLMConfig(**SMALL), folder, "qwen2_vl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def llamafactory_url(served_model: Path) -> Iterator[str]:
+    """The address of `llamafactory-cli api` with `served_model`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["llamafactory-cli", "api", "--model_name_or_path", str(served_model)]
+    command += ["--template", "qwen2_vl", "--infer_backend", "huggingface"]
+    variables = environment(API_HOST="127.0.0.1", API_PORT=str(port))
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            for _ in range(150):
+                assert process.poll() is None, "llamafactory-cli api ended"
+                try:
+                    urllib.request.urlopen(f"{url}/v1/models", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(1)
+            yield url
+        finally:
+            process.terminate()

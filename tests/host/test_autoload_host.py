@@ -249,7 +249,11 @@ def with_each_seam_moved(models, data: Path, ordinary: Path, tmp_path_factory) -
     return json.loads((folder / "results.json").read_text())
 
 
-@pytest.mark.parametrize("seam", SEAMS, ids=str)
+# Where v1's has moved, a recipe that v1 is given by mistake is refused in its own words again.
+MET_BY_DEPTH_RUNS = [seam for seam in SEAMS if not seam.home.startswith("v1.")]
+
+
+@pytest.mark.parametrize("seam", MET_BY_DEPTH_RUNS, ids=str)
 def test_a_moved_seam_is_named_in_depth_runs_only(with_each_seam_moved, seam: Seam) -> None:
     """In a copy of LLaMA-Factory in which this name is another, as after an update."""
     errors = with_each_seam_moved[str(seam)]

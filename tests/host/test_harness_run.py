@@ -7,13 +7,8 @@ import base64
 import importlib.util
 import io
 import json
-import socket
-import subprocess
 import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.answers import score
-from support.host_tools import environment, rows, run
+from support.host_tools import rows, run
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.commands import harness
@@ -234,32 +229,6 @@ def test_the_command_line_asks_a_served_model(
     for metric, mean in mean_over(RATIO, list(parts.values())).items():
         if metric != "n":
             assert found["depthlm"][f"{metric},none"] == pytest.approx(mean), metric
-
-
-@pytest.fixture(scope="module")
-def llamafactory_url(models: dict[str, Path]) -> Iterator[str]:
-    """The address of `llamafactory-cli api` with a tiny model that has learnt nothing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["llamafactory-cli", "api", "--model_name_or_path", str(models["qwen"])]
-    command += ["--template", "qwen2_vl", "--infer_backend", "huggingface"]
-    variables = environment(API_HOST="127.0.0.1", API_PORT=str(port))
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(
-        command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            for _ in range(150):
-                assert process.poll() is None, "llamafactory-cli api ended"
-                try:
-                    urllib.request.urlopen(f"{url}/v1/models", timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(1)
-            yield url
-        finally:
-            process.terminate()
 
 
 def test_answers_of_llamafactory_s_server_are_read_by_the_core(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from support.host_tools import SMALL, SUPPORT, environment, losses, run
+from support.host_tools import SMALL, SUPPORT, environment, losses, rows, run
 from support.loaded import Loaded
 
 from depthlm_plugin import View
@@ -259,6 +259,57 @@ def test_without_weights_an_epoch_is_every_dataset_once(load, mixed_dir: Path) -
     assert kinds(lazy, 17) == {"a": 4, "vqa": 10, "b": 3}
 
 
+@pytest.mark.parametrize(
+    ("strategy", "found"),
+    [
+        ("interleave_under", {"a": 3, "b": 3}),
+        ("interleave_over", {"a": 4, "b": 4}),
+        ("interleave_once", {"a": 4, "b": 3}),
+    ],
+)
+def test_without_weights_datasets_take_turns(
+    load, mixed_dir: Path, strategy: str, found: dict[str, int]
+) -> None:
+    write_info(mixed_dir)
+    lazy = load(mixed_dir, dataset="a,b", mix_strategy=strategy).module["train_dataset"]
+    assert kinds(lazy, len(lazy)) == found
+    write_info(mixed_dir, a=1, b=2)
+    if strategy == "interleave_once":
+        with pytest.raises(ConfigError, match=r"takes every sample once, so weights would be ign"):
+            load(mixed_dir, dataset="a,b", mix_strategy=strategy)
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_order"), [({"train_sampling_strategy": "sequential"}, True), ({}, False)]
+)
+def test_the_order_that_is_asked_for(
+    models, data: Path, tmp_path: Path, asked: dict[str, str], in_order: bool
+) -> None:
+    from llamafactory.train.tuner import run_exp
+    from transformers import TrainerCallback
+
+    seen: list[int] = []
+
+    class Look(TrainerCallback):
+        def on_train_begin(self, *args: Any, train_dataloader: Any, **kwargs: Any) -> None:
+            lazy = train_dataloader.dataset
+            views = [lazy[index]["images"][0] for index in range(4)]
+            images = [View.from_uri(uri).image for uri in views]
+            listed = [row["image"] for row in rows(data / "a.jsonl")]
+            seen.extend(next(i for i, n in enumerate(listed) if p.endswith(n)) for p in images)
+
+    settings = {
+        "model_name_or_path": str(models["qwen"]), "template": "qwen2_vl", "do_train": True,
+        "finetuning_type": "lora", "dataset": "a", "dataset_dir": str(data),
+        "output_dir": str(tmp_path / "out"), "cutoff_len": 4096, "image_max_pixels": 1_680_000,
+        "use_cpu": True, "report_to": "none", "max_steps": 1, "save_strategy": "no",
+        "depthlm": SMALL,
+    }  # fmt: skip
+    run_exp(settings | asked, [Look()])
+    assert sorted(seen) == [0, 1, 2, 3]
+    assert (seen == [0, 1, 2, 3]) == in_order
+
+
 @pytest.mark.parametrize("how", ["dataset_info", "interleave_probs"])
 def test_weights_hold_and_other_data_is_untouched(load, mixed_dir: Path, how: str) -> None:
     weights = {"a": 2, "b": 0.5, "vqa": 1.5}
@@ -305,13 +356,6 @@ def test_mixtures_that_cannot_be_are_refused(load, mixed_dir, weights, block, fo
     write_info(mixed_dir, **weights)
     with pytest.raises(ConfigError, match=found):
         load(mixed_dir, block, dataset="a,b,vqa")
-
-
-@pytest.mark.parametrize("key", ["packing", "tokenized_path"])
-def test_what_needs_every_sample_beforehand_is_refused(load, key: str, tmp_path: Path) -> None:
-    value: Any = str(tmp_path / "tokens") if key == "tokenized_path" else True
-    with pytest.raises(ConfigError, match=rf"{key} needs every sample beforehand.*lazy: false"):
-        load(**{key: value})
 
 
 def test_limits_that_cut_samples_stop_the_run(load) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from support.host_tools import ROOT, SMALL, Cli, environment, losses, overrides, rows, run
 
 RECIPES = ROOT / "recipes"
@@ -88,6 +89,22 @@ def test_training_learns_something_and_keeps_its_geometry(trained: Path) -> None
     for folder in (trained, trained / f"checkpoint-{STEPS // 2}"):
         saved = json.loads((folder / "depthlm_config.json").read_text())["depthlm"]
         assert {key: saved[key] for key in SMALL} == SMALL
+
+
+def test_the_trained_folder_has_its_model_card(job: Job, trained: Path, data: Path) -> None:
+    text = (trained / "README.md").read_text()
+    front = ModelCard(text).data
+    assert (front.library_name, front.pipeline_tag) == ("peft", "image-text-to-text")
+    assert front.base_model is None  # a local folder is nothing on the hub
+    assert f"{job.family}, trained with" in text
+    assert "| ibims1 | CC BY-NC-SA. |" in text
+    assert f"| Steps | {STEPS} of 2 samples, learning rate 0.005 |" in text
+    assert "300 px on both axes" in text
+    assert "\nNot evaluated.\n" in text
+    checkpoint = (trained / f"checkpoint-{STEPS // 2}" / "README.md").read_text()
+    assert f"| Steps | {STEPS // 2} of 2 samples" in checkpoint
+    for place in (job.out, job.model, data):
+        assert str(place.parent) not in text + checkpoint
 
 
 def test_killed_and_resumed_is_the_uninterrupted_run(job: Job, trained: Path, cli: Cli) -> None:
@@ -238,6 +255,16 @@ def test_merged_model_gives_the_same_answers(
     recipe.write_text("\n".join(line.replace("=", ": ", 1) for line in export) + "\n")
     cli("export", str(recipe))
     assert json.loads((merged / "depthlm_config.json").read_text())["depthlm"]["focal_px"] == 300
+    card = (merged / "README.md").read_text()
+    assert ModelCard(card).data.library_name == "transformers"
+    scored = {one.dataset_name: one.metric_value for one in ModelCard(card).data.eval_results}
+    results = json.loads((evaluated / "predict_results.json").read_text())
+    assert scored == {name: results[f"predict_{name}_delta1"] for name in ("a", "b")}
+    assert f"| Steps | {STEPS} of 2 samples" in card
+    assert "crops of 224 to 308 x 168 to 224 px" in card
+    assert "| a | depth | 4 | delta1 |" in card
+    assert "| ibims1 | CC BY-NC-SA. |" in card
+    assert str(job.out.parent) not in card
 
     output_dir = job.out / "evaluated-merged"
     cli(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard, RepoUrl
+from huggingface_hub.utils import filter_repo_objects
 from support.host_tools import ROOT, SMALL, Cli, losses, rows
 from support.loaded import Loaded
 
+from depthlm_plugin.card.origin import training_on
 from depthlm_plugin.config.block import DepthLMConfig
+from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.host.eval_answers import greedy
 from depthlm_plugin.sampling.sample import Question
@@ -144,6 +149,92 @@ def test_the_best_model_is_the_one_with_the_best_answers(answered: Path) -> None
     assert answers["final"] == answers[f"step-{best}"] != answers["step-0"]
     results = json.loads((answered / "eval_results.json").read_text())
     assert results["eval_delta1"] == delta1[best]
+
+
+def test_the_model_card_has_the_scores_of_the_weights_that_were_kept(answered: Path) -> None:
+    results = json.loads((answered / "eval_results.json").read_text())
+    card = ModelCard.load(answered / "README.md")
+    scored = {one.dataset_name: one.metric_value for one in card.data.eval_results}
+    assert scored == {name: results[f"eval_{name}_delta1"] for name in ("a", "b")}
+    assert "Not evaluated" in (answered / "checkpoint-6" / "README.md").read_text()
+
+
+def test_what_is_pushed_holds_the_model_card(values, tmp_path: Path, monkeypatch) -> None:
+    """Only the calls of the network are replaced."""
+    pushed = []
+
+    def upload(*, repo_id: str, folder_path: str, **kwargs: Any) -> None:
+        held = {path.name: path.read_text() for path in Path(folder_path).glob("*.[mj]*")}
+        pushed.append((repo_id, held))
+
+    def create(repo_id: str, **kwargs: Any) -> RepoUrl:
+        return RepoUrl(f"https://huggingface.co/{repo_id}")
+
+    monkeypatch.setattr("transformers.trainer.create_repo", create)
+    monkeypatch.setattr("transformers.trainer.upload_folder", upload)
+    own = {"max_steps": 1, "eval_strategy": "no", "eval_on_start": False, "save_strategy": "no"}
+    hub = {"push_to_hub": True, "hub_model_id": "me/sees-metres"}
+    train({**values, **own, **hub}, tmp_path / "run")
+    repo, files = pushed[-1]
+    assert repo == "me/sees-metres"
+    assert files["README.md"] == (tmp_path / "run" / "README.md").read_text()
+    assert "hf download me/sees-metres --local-dir sees-metres\n" in files["README.md"]
+    assert "depthlm_config.json" in files
+
+
+def test_what_an_export_pushes_holds_the_model_card(
+    values, models, tmp_path: Path, monkeypatch
+) -> None:
+    """LLaMA-Factory pushes weights and tokenizer; only the calls of the network are replaced."""
+    from depthlm_plugin.host.publish import export_model_with
+
+    taught, out = tmp_path / "taught", tmp_path / "out"
+    shutil.copytree(models["qwen"], taught)
+    save_config(DepthLMConfig(**SMALL), taught, "qwen2_vl")
+    steps = []
+
+    def upload(*, repo_id: str, folder_path: str, allow_patterns: list[str], **kwargs: Any) -> None:
+        steps.append(
+            (
+                repo_id,
+                sorted(
+                    filter_repo_objects(
+                        [path.name for path in Path(folder_path).iterdir()],
+                        allow_patterns=allow_patterns,
+                    )
+                ),
+            )
+        )
+
+    monkeypatch.setattr("huggingface_hub.upload_folder", upload)
+    export = export_model_with(lambda args: steps.append(sorted(p.name for p in out.iterdir())))
+    given = {"model_name_or_path": str(taught), "template": "qwen2_vl", "export_dir": str(out)}
+    export(given | {"export_hub_model_id": "me/sees-metres"})
+    both = ["README.md", "depthlm_config.json"]
+    assert steps == [both, ("me/sees-metres", both)]
+    assert "\nNot evaluated.\n" in (out / "README.md").read_text()
+
+    training = training_on(str(models["qwen"]), [], [])
+    part = {"dataset": "rooms", "task": "depth", "intervals": {}}
+    metrics = {"n": 9, "delta1": 0.5, "parse_failure_rate": 0.0}
+    scores = {"parts": [part | {"metrics": metrics}]}
+    save_config(DepthLMConfig(**SMALL), taught, "qwen2_vl", training=training, scores=scores)
+    adapter = {"adapter_name_or_path": str(taught), "model_name_or_path": str(models["qwen"])}
+    for more, evaluated in (
+        ({}, True),
+        ({"depthlm": {"focal_px": 200}}, False),
+        (adapter, True),
+        (adapter | {"model_name_or_path": str(models["qwen3vl"])}, False),
+        (adapter | {"adapter_name_or_path": f"{models['pixtral']},{taught}"}, False),
+    ):
+        export(given | more)
+        card = (out / "README.md").read_text()
+        assert ("| rooms | depth | 9 | delta1 | 0.500 |" in card) == evaluated, more
+        assert ("\nNot evaluated.\n" in card) != evaluated
+        assert "crops of 224 to 308 x 168 to 224 px" in card  # as it was trained
+    steps.clear()
+    export(given | {"model_name_or_path": str(models["qwen"]), "export_hub_model_id": "me/other"})
+    assert steps == [both]  # of before: a model without depth is LLaMA-Factory's own business
 
 
 def test_answers_are_those_of_an_evaluation_after_training(values, tmp_path: Path) -> None:

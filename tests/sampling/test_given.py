@@ -5,8 +5,9 @@ import pytest
 from depthlm_plugin import Camera
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.sampling.given import pixel_samples, point_sample
+from depthlm_plugin.sampling.given import asked_samples, point_sample
 from depthlm_plugin.sampling.planner import Planner
+from depthlm_plugin.tasks import TASKS
 
 
 @pytest.fixture
@@ -33,35 +34,29 @@ def test_a_given_point_is_planned_or_refused(planner, make_record, point, found)
     ("pixel", "size_wh", "found"),
     [
         ((200, 75), (200, 150), r"pixel \(200, 75\) is outside the 200x150 image"),
-        ((0, 0), (200, 150), r"point 1 lands at .*choose another point"),
+        ((0, 0), (200, 150), r"point 0 lands at .*choose another point"),
         ((9, 9), (400, 300), r"a.png is 200x150 but its intrinsics are for 400x300"),
     ],
 )
 def test_a_given_pixel_is_asked_about_or_refused(planner, pixel, size_wh, found):
     [folder] = planner.roots
     image, intrinsics = f"{folder}/a.png", (150.0, 148.0, 99.0, 76.0)
-    [sample] = pixel_samples(planner, image, Camera(*intrinsics, (200, 150)), [(100, 75)])
+    [sample] = asked_samples(
+        planner, TASKS["depth"], [(image, Camera(*intrinsics, (200, 150)))], [[(100, 75)]]
+    )
     assert sample.question.pixel == (100, 75)
     assert math.isnan(sample.target)
     assert sample.image.size == sample.view.size_wh
     with pytest.raises(RecordError, match=found):
-        pixel_samples(planner, image, Camera(*intrinsics, size_wh), [(100, 75), pixel])
-
-
-def test_no_pixels_are_no_samples(planner):
-    [folder] = planner.roots
-    camera = Camera(150.0, 148.0, 99.0, 76.0, (200, 150))
-    assert pixel_samples(planner, f"{folder}/a.png", camera, []) == []
+        asked_samples(planner, TASKS["depth"], [(image, Camera(*intrinsics, size_wh))], [[pixel]])
 
 
 def asking(planner, pixels, **changes):
     """Ask in a view of 196x140 of the picture of 200x150: 4 columns and 10 rows are cut away."""
     [folder] = planner.roots
-    config = DepthLMConfig(focal_px=150, **changes)
-    camera = Camera(150.0, 150.0, 99.0, 76.0, (200, 150))
-    return pixel_samples(
-        Planner(config, "d", (folder,), False, 28), f"{folder}/a.png", camera, pixels
-    )
+    planner = Planner(DepthLMConfig(focal_px=150, **changes), "d", (folder,), False, 28)
+    picture = f"{folder}/a.png", Camera(150.0, 150.0, 99.0, 76.0, (200, 150))
+    return asked_samples(planner, TASKS["depth"], [picture], [[pixel] for pixel in pixels])
 
 
 def test_pixels_near_one_border_share_the_view_that_was_moved_farthest(planner):
@@ -75,18 +70,5 @@ def test_pixels_near_one_border_share_the_view_that_was_moved_farthest(planner):
         assert sample.pixels == [(x - left, y - top)]
         column, row = (x - left + 0.5) / 196, (y - top + 0.5) / 140
         assert f"({int(column * 2000)}, {int(row * 2000)})" in sample.user_turn["content"]
-
-
-def test_a_view_with_numbers_bears_as_many_marks_as_in_training(planner):
-    pixels = [(100, 75), (50, 60), (120, 80), (90, 40), (60, 100)]
-    samples = asking(planner, pixels, reference="numbered", questions_per_image=2)
-    assert [sample.question.pixel for sample in samples] == pixels
-    assert [len(sample.view.marks) for sample in samples] == [2, 2, 2, 2, 1]
-    assert samples[0].views == samples[1].views
-    assert samples[1].views != samples[2].views
-    for sample, number in zip(samples, (1, 2, 1, 2, 1), strict=True):
-        assert f"the point marked {number}" in sample.user_turn["content"]
-        mark = sample.view.marks[number - 1]
-        assert (mark.x, mark.y, mark.number) == (*sample.pixels[0], number)
-    [alone] = asking(planner, pixels[:1], reference="marker")
-    assert len(alone.view.marks) == 1
+    marked = asking(planner, [(100, 75), (50, 70)], reference="marker")
+    assert [len(sample.view.marks) for sample in marked] == [1, 1]

@@ -4,12 +4,6 @@ import random
 
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    accuracy_score,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    root_mean_squared_error,
-)
 from support.answers import score
 
 from depthlm_plugin.kinds.ratio import RATIO
@@ -41,6 +35,13 @@ def columns(rows):
 
 
 def test_metrics_are_those_of_scikit_learn():
+    from sklearn.metrics import (  # seconds, which only the process of this test pays
+        accuracy_score,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        root_mean_squared_error,
+    )
+
     rows = answers()
     metrics = Scores(rows).metrics()
     values, targets = columns(rows)

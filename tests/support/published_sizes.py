@@ -1,10 +1,15 @@
 """The published sizes of the base VLMs of the recipes, as transformers' classes take them.
 
 From the configuration that comes with each release; what is left out equals the class's default.
+
+    PYTHONPATH=tests python -m support.published_sizes Qwen2.5-VL-3B
+
+prints what `recipe/bases.py` says of one.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 QWEN25_VISION = {"intermediate_size": 3420, "depth": 32, "hidden_size": 1280, "num_heads": 16}
@@ -83,9 +88,23 @@ def qwen3(
     }
 
 
+def internvl(
+    kind: str, layers: int, hidden: int, inter: int, heads: int, kv: int, **more: Any
+) -> Any:
+    return {
+        "text_config": text(layers, hidden, inter, heads, kv, model_type=kind, **more),
+        "vision_config": INTERNVIT_300M,
+        "tie_word_embeddings": False,
+    }
+
+
 SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen2.5-VL-3B": ("Qwen2_5_VL", qwen25(36, 2048, 11008, 16, 2, 151936)),
     "Qwen2.5-VL-7B": ("Qwen2_5_VL", qwen25(28, 3584, 18944, 28, 4, 152064)),
+    "Qwen2.5-VL-32B": (
+        "Qwen2_5_VL",
+        qwen25(64, 5120, 27648, 40, 8, 152064, intermediate_size=3456),
+    ),
     "Qwen2.5-VL-72B": (
         "Qwen2_5_VL",
         qwen25(80, 8192, 29568, 64, 8, 152064, intermediate_size=3456),
@@ -93,6 +112,7 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen3-VL-2B": ("Qwen3VL", qwen3(28, 2048, 6144, 16, 8, QWEN3_VISION)),
     "Qwen3-VL-4B": ("Qwen3VL", qwen3(36, 2560, 9728, 32, 8, QWEN3_VISION)),
     "Qwen3-VL-8B": ("Qwen3VL", qwen3(36, 4096, 12288, 32, 8, QWEN3_LARGE_VISION)),
+    "Qwen3-VL-32B": ("Qwen3VL", qwen3(64, 5120, 25600, 64, 8, QWEN3_LARGE_VISION)),
     "Qwen3-VL-30B-A3B": (
         "Qwen3VLMoe",
         qwen3(
@@ -136,31 +156,15 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
             "tie_word_embeddings": False,
         },
     ),
-    "InternVL3-2B": (
+    "InternVL3-2B": ("InternVL", internvl("qwen2", 28, 1536, 8960, 12, 2, vocab_size=151674)),
+    "InternVL3-8B": ("InternVL", internvl("qwen2", 28, 3584, 18944, 28, 4, vocab_size=151674)),
+    "InternVL3.5-4B": (
         "InternVL",
-        {
-            "text_config": text(28, 1536, 8960, 12, 2, model_type="qwen2", vocab_size=151674),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
-    ),
-    "InternVL3-8B": (
-        "InternVL",
-        {
-            "text_config": text(28, 3584, 18944, 28, 4, model_type="qwen2", vocab_size=151674),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
+        internvl("qwen3", 36, 2560, 9728, 32, 8, head_dim=128, vocab_size=151936),
     ),
     "InternVL3.5-8B": (
         "InternVL",
-        {
-            "text_config": text(
-                36, 4096, 12288, 32, 8, model_type="qwen3", head_dim=128, vocab_size=151936
-            ),
-            "vision_config": INTERNVIT_300M,
-            "tie_word_embeddings": False,
-        },
+        internvl("qwen3", 36, 4096, 12288, 32, 8, head_dim=128, vocab_size=151936),
     ),
     "Gemma-3-4B": (
         "Gemma3",
@@ -245,3 +249,19 @@ def config_of(name: str) -> Any:
 
     architecture, sizes = SIZES[name]
     return getattr(transformers, f"{architecture}Config")(**sizes)
+
+
+def main(name: str) -> None:
+    """Print the sizes of a base VLM as `recipe/bases.py` has them, and their sum."""
+    from depthlm_plugin.recipe.sizes import sizes_of
+
+    sizes = sizes_of(config_of(name))
+    numbers = ", ".join(
+        f"{key}={value:_}" if type(value) is int else f"{key}={value}"
+        for key, value in vars(sizes).items()
+    )
+    print(f"Sizes({numbers})\n{sizes.parameters:_} parameters")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -24,12 +24,16 @@ HIDING = 3  # the car: low enough for a lidar on a roof to look over
 def cast(starts, rays):
     """Return the distances (...) from places (..., 3) along unit rays (..., 3) to what they hit."""
     rays = np.where(np.abs(rays) < 1e-12, 1e-12, rays)
-    road = -starts[..., 2] / rays[..., 2]
+    starts, rays = (np.ascontiguousarray(np.moveaxis(one, -1, 0)) for one in (starts, rays))
+    road = -starts[2] / rays[2]
     distance = np.where(road > 0, road, np.inf)
     for low, high in BOXES:
-        near, far = (low - starts) / rays, (high - starts) / rays
-        enters = np.minimum(near, far).max(-1)
-        leaves = np.maximum(near, far).min(-1)
+        enters, leaves = -np.inf, np.inf
+        for axis in range(3):  # as reductions over an axis of 3 these took most of the tests' time
+            near = (low[axis] - starts[axis]) / rays[axis]
+            far = (high[axis] - starts[axis]) / rays[axis]
+            enters = np.maximum(enters, np.minimum(near, far))
+            leaves = np.minimum(leaves, np.maximum(near, far))
         distance = np.where(
             (enters > 0) & (enters < leaves), np.minimum(enters, distance), distance
         )

@@ -8,7 +8,7 @@ SPECIAL_TOKENS = ("<unk>", "<s>", "</s>", "<pad>")
 IMAGE_TOKENS = ("[INST]", "[/INST]", "[IMG]", "[IMG_BREAK]", "[IMG_END]")
 
 
-def build_tiny_pixtral(folder: Path, *, seed: int) -> Path:
+def build_tiny_pixtral(folder: Path, *, seed: int, hidden_size: int = 64, layers: int = 2) -> Path:
     """Save a tiny Pixtral with its processor: patch 16 and longest edge 1024, as published."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -45,23 +45,23 @@ def build_tiny_pixtral(folder: Path, *, seed: int) -> Path:
         text_config={
             "model_type": "mistral",
             "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
+            "hidden_size": hidden_size,
+            "intermediate_size": 2 * hidden_size,
+            "num_hidden_layers": layers,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
-            "head_dim": 16,
+            "head_dim": hidden_size // 4,
             "bos_token_id": 1,
             "eos_token_id": 2,
             "pad_token_id": 3,
         },
         vision_config={
             "model_type": "pixtral",
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
+            "hidden_size": hidden_size,
+            "intermediate_size": 2 * hidden_size,
+            "num_hidden_layers": layers,
             "num_attention_heads": 4,
-            "head_dim": 16,
+            "head_dim": hidden_size // 4,
             "image_size": 1024,
             "patch_size": 16,
         },

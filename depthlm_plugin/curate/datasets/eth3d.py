@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras.colmap import images_with_cameras
 from ...errors import DepthLMError, RecordError
 from ...geometry.rigid import inverse
-from ..formats.colmap import images_with_cameras
 from ..frames import Frame, Item
 from ..reading import Official, Reader, missing
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from ...config.block import MODEL_KEYS
 from ...config.saved import changes, saved_template
 from ...errors import ConfigError
+from ..bases import BASES
 from .finding import Finding, error, left_out, warning
-from .settings import Settings
+from .settings import Settings, cached_folder
 
 
 def adapters_fit_the_base(recipe: Settings) -> Iterator[Finding]:
@@ -36,7 +37,8 @@ def adapters_fit_the_base(recipe: Settings) -> Iterator[Finding]:
             yield error("adapter_name_or_path", f"{path} cannot be read ({problem!r})")
             continue
         if not _are_one(base, named):
-            yield error(
+            finding = error if _differ(base, named) else warning
+            yield finding(
                 "adapter_name_or_path",
                 f"{folder} is an adapter of {base}, the recipe's base is {named}",
                 f"model_name_or_path: {base}",
@@ -74,3 +76,26 @@ def _are_one(base: str, other: str) -> bool:
     if base.lower() == other.lower() or Path(base).resolve() == Path(other).resolve():
         return True
     return Path(base).name.lower() == Path(other).name.lower()
+
+
+def _differ(base: str, other: str) -> bool:
+    """Return whether two models are surely not the same, nor one of them under another name."""
+    shapes = _shape(base), _shape(other)
+    if None not in shapes:
+        return shapes[0] != shapes[1]
+    paths = {known.path.lower() for known in BASES}
+    return {base.lower(), other.lower()} <= paths
+
+
+def _shape(name: str) -> tuple[object, ...] | None:
+    """Return what adapters must fit: class, width, depth, vocabulary; None if that is unknown."""
+    folder = Path(name) if Path(name).is_dir() else cached_folder(name)
+    if folder is None:
+        return None
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        text = config.get("text_config") or config
+        sizes = ("hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size")
+        return (config["model_type"], *(text.get(key) for key in sizes))
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import adapters, data, doors, environment, keys, method, views
+from . import adapters, data, doors, environment, keys, method, tokens, views
 from .finding import Finding
 from .settings import Settings
 
@@ -19,6 +19,9 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     views.samples_fit,
     views.scene_is_seen,
     views.mark_is_seen,
+    tokens.base_can_chat,
+    tokens.digits_are_single,
+    tokens.answers_fit,
     method.tower_is_trained,
     method.merger_is_trained,
     method.quantised_base_can_train,

@@ -21,7 +21,6 @@ from .settings import HOST_MAX_PIXELS, Settings
 
 FORMATTING = "depthlm"
 _KEYS = ("dataset", "eval_dataset")
-_COMPARED = 20_000  # rows of each side
 _LOOKED_AT = 200  # rows of a file whose images' sizes are looked at
 _FEW_STEPS = 20
 _OFTEN = 20  # times each record
@@ -122,7 +121,7 @@ def sides_are_apart(recipe: Settings) -> Iterator[Finding]:
     def again() -> Iterator[tuple[str, str, str]]:
         return ((side, *row) for side, files in only.items() for row in _texts(recipe, files))
 
-    of = f" (of the first {_COMPARED} rows of each file)"
+    of = f" (of the first {recipe.compared} rows of each file)"
     try:
         images = shared_images(sides["train"], sides["eval"], again)
     except DepthLMError:
@@ -253,7 +252,7 @@ def _whole_views(rows: Rows, focal_px: float) -> Iterator[tuple[int, int, str]]:
 
 def _texts(recipe: Settings, files: Iterable[str]) -> Iterator[tuple[str, str]]:
     for path in sorted(files):
-        for where, raw in islice(recipe.rows(path), _COMPARED):
+        for where, raw in islice(recipe.rows(path), recipe.compared):
             yield where, raw if isinstance(raw, str) else json.dumps(raw, default=str)
 
 

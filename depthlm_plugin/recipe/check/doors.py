@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...config.block import DepthLMConfig
+from ...host.doors import closed_doors
 from .finding import Finding, error, warning
 from .settings import Settings
 
@@ -11,30 +13,10 @@ _ANSWER_TOKENS = 45  # the official one takes about 40
 
 
 def depth_can_use_it(recipe: Settings) -> Iterator[Finding]:
-    """Yield stages and options with which no depth run starts (`host/run.py`, `host/lazy.py`)."""
-    stage = recipe.get("stage") or "sft"
-    if stage not in ("sft", "ppo"):
-        yield error("stage", f"{stage} cannot use depth data", "stage: sft")
-    elif stage == "ppo" and recipe.trains:
-        yield error("stage", "ppo trains without the pictures of depth data", "stage: sft")
-    if recipe.get("streaming"):
-        yield error("streaming", "depth data are not streamed: lazy training starts at once too",
-                    "streaming: false")  # fmt: skip
-    if recipe.number("val_size", 0) > 1e-6:
-        yield error(
-            "val_size",
-            "would evaluate on crops of scenes that are trained on; give an eval_dataset (depthlm"
-            " split makes one)",
-            "val_size: 0",
-        )
-    if recipe.get("batch_eval_metrics"):
-        yield error("batch_eval_metrics", "cannot be used with depth data",
-                    "batch_eval_metrics: false")  # fmt: skip
-    lazy = recipe.config is None or recipe.config.lazy
-    for key in ("packing", "neat_packing", "tokenized_path"):
-        if recipe.get(key) and recipe.trains and lazy:
-            yield error(key, "needs every sample beforehand: set depthlm.lazy: false, or remove it",
-                        f"{key}: null")  # fmt: skip
+    """Yield stages and options with which no depth run starts (`host/doors.py`)."""
+    config = recipe.config or DepthLMConfig()
+    for closed in closed_doors(recipe.get, config, trains=recipe.trains):
+        yield error(closed.key, closed.reason, closed.change)
 
 
 def evaluation_answers(recipe: Settings) -> Iterator[Finding]:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from ...errors import ConfigError, HostError
-from ...host import compat
-from ..bases import Base
-from ..memory import estimate
 from ..plan import plan
-from ..resolve import base_of
+from .facts import step_memory
 from .finding import Finding, error, left_out, warning
 from .settings import Settings
 
@@ -41,12 +36,10 @@ _AMPERE = 8.0  # the first compute capability with bfloat16
 _TIGHT = 0.9  # of a card
 
 
-def versions_are_right(_: Settings) -> Iterator[Finding]:
-    """Yield a transformers whose positions are wrong (`host/compat.py`)."""
-    try:
-        compat.require()
-    except HostError as problem:
-        yield error("transformers", str(problem))
+def versions_are_right(recipe: Settings) -> Iterator[Finding]:
+    """Yield versions with which depth runs would break, or be wrong."""
+    if recipe.machine.problem:
+        yield error("transformers", recipe.machine.problem)
 
 
 def packages_are_installed(recipe: Settings) -> Iterator[Finding]:
@@ -104,15 +97,13 @@ def memory_suffices(recipe: Settings) -> Iterator[Finding]:
         yield left_out("memory", "no GPU is named (--gpu 24GB) or seen here"
                        if card_gb is None else "the base or its views are not known")  # fmt: skip
         return
-    base = _base(recipe)
-    if base is None:
+    base = recipe.sized
+    memory = step_memory(recipe, base) if base else None
+    if base is None or memory is None:
         yield left_out("memory", "the sizes of the base are not known")
         return
     gpus, batch = recipe.gpus or 1, int(recipe.number("per_device_train_batch_size", 8))
     kept = bool(recipe.get("disable_gradient_checkpointing"))
-    zero = recipe.zero or (3 if recipe.get("fsdp") else 0)
-    step = replace(load, samples=max(batch, 1))
-    memory = estimate(base.sizes, recipe.method, step, gpus=gpus, zero=zero, checkpointing=not kept)
     if memory.total_gb <= _TIGHT * card_gb:
         return
     text = (
@@ -130,12 +121,3 @@ def memory_suffices(recipe: Settings) -> Iterator[Finding]:
         text += "; depthlm recipe new chooses what fits"
     finding = error if memory.total_gb > card_gb else warning
     yield finding("per_device_train_batch_size", text, change)
-
-
-def _base(recipe: Settings) -> Base | None:
-    if recipe.seen.base is not None or recipe.seen.folder is None:
-        return recipe.seen.base
-    try:
-        return base_of(str(recipe.get("model_name_or_path")))
-    except ConfigError:
-        return None

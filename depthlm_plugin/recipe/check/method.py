@@ -18,13 +18,23 @@ def tower_is_trained(recipe: Settings) -> Iterator[Finding]:
 
     4-bit recipes freeze it to save memory, and say so; LoRA cannot train that of every family.
     """
-    if not recipe.trains or recipe.method not in ("lora", "full"):
-        return
     family = recipe.seen.family
-    if recipe.method == "lora" and family is not None and family.tower:
+    if not recipe.trains or recipe.method not in ("lora", "qlora", "full"):
+        return
+    if recipe.method != "full" and family is not None and family.tower:
         if recipe.get("freeze_vision_tower") is False:
             reason = " ".join(family.tower)
             yield error("freeze_vision_tower", reason, "freeze_vision_tower: true")
+        return
+    if family is not None and not family.merger:
+        if recipe.get("freeze_vision_tower"):
+            yield warning(
+                "freeze_vision_tower",
+                f"LLaMA-Factory knows no parts of {family.title} and freezes none: it is ignored",
+                "freeze_vision_tower: false",
+            )
+        return
+    if recipe.method == "qlora":
         return
     drawn = recipe.config is None or recipe.config.reference != "text"
     if drawn and recipe.get("freeze_vision_tower") in (None, True):
@@ -71,7 +81,8 @@ def quantised_base_can_train(recipe: Settings) -> Iterator[Finding]:
             f"finetuning_type {named} cannot train quantised weights; LoRA can",
             "finetuning_type: lora",
         )
-    if recipe.get("additional_target"):
+    family = recipe.seen.family
+    if family and family.targets and family.merger in recipe.names("additional_target"):
         yield error(
             "additional_target",
             "modules of a quantised base hold whole numbers and cannot be trained whole: loading"
@@ -87,14 +98,7 @@ def quantised_base_can_train(recipe: Settings) -> Iterator[Finding]:
 
 
 def target_is_right(recipe: Settings) -> Iterator[Finding]:
-    """Yield label smoothing: transformers does not shift the labels of VLMs for it."""
-    if recipe.number("label_smoothing_factor", 0) > 0:
-        yield error(
-            "label_smoothing_factor",
-            "transformers' label smoother does not shift the labels of VLMs: every token would be"
-            " taught as its own answer; remove it",
-            "label_smoothing_factor: 0",
-        )
+    """Yield a loss of more than the answers."""
     if recipe.get("train_on_prompt"):
         yield warning(
             "train_on_prompt",

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from .facts import Fact
 from .finding import ERROR, LEFT_OUT, WARNING, Finding
 from .settings import Settings
 
@@ -36,8 +37,10 @@ def place_of(finding: Finding, recipe: Settings, lines: dict[str, int]) -> str:
     return f"{recipe.path}:{line}" if line else recipe.path
 
 
-def as_text(findings: Sequence[Finding], recipe: Settings, lines: dict[str, int]) -> str:
-    """Return the findings for people, errors first, and how many there are."""
+def as_text(
+    findings: Sequence[Finding], facts: Sequence[Fact], recipe: Settings, lines: dict[str, int]
+) -> str:
+    """Return the findings for people, errors first, what is known, and how many there are."""
     parts = []
     for level in (ERROR, WARNING, LEFT_OUT):
         for finding in findings:
@@ -46,6 +49,7 @@ def as_text(findings: Sequence[Finding], recipe: Settings, lines: dict[str, int]
                 parts.append(f"{level}: {finding.key}{where}: {finding.message}")
                 if finding.change:
                     parts.append(f"    {finding.change}")
+    parts += [f"{fact.name}: {fact.message}" for fact in facts]
     count = Counter(finding.level for finding in findings)
     parts.append(
         f"{recipe.path}: {count[ERROR]} errors, {count[WARNING]} warnings,"
@@ -54,8 +58,10 @@ def as_text(findings: Sequence[Finding], recipe: Settings, lines: dict[str, int]
     return "\n".join(parts)
 
 
-def as_json(findings: Sequence[Finding], recipe: Settings, lines: dict[str, int]) -> dict[str, Any]:
-    """Return the findings for programs."""
+def as_json(
+    findings: Sequence[Finding], facts: Sequence[Fact], recipe: Settings, lines: dict[str, int]
+) -> dict[str, Any]:
+    """Return the findings for programs; of facts that are not known, null."""
     count = Counter(finding.level for finding in findings)
     return {
         "recipe": recipe.path,
@@ -71,4 +77,5 @@ def as_json(findings: Sequence[Finding], recipe: Settings, lines: dict[str, int]
             }
             for finding in findings
         ],
+        "facts": {fact.name: fact.values or None for fact in facts},
     }

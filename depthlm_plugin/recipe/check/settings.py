@@ -21,6 +21,7 @@ from ..bases import BASES, Base
 from ..families import FAMILIES, REFUSED, Family
 from ..memory import Load
 from ..plan import load_of
+from ..resolve import base_of
 from .machine import Machine
 
 HOST_MAX_PIXELS = 768 * 768  # LLaMA-Factory's image_max_pixels
@@ -55,6 +56,7 @@ class Settings:
         values: Its keys.
         machine: Where it is to run.
         given: Keys that the command line gave, `depthlm.` ones with the block's name.
+        compared: Rows of each records file that are compared with those of the other side.
         opened: Records files that were opened, so that each is looked through once.
     """
 
@@ -62,6 +64,7 @@ class Settings:
     values: dict[str, Any]
     machine: Machine = field(default_factory=Machine)
     given: frozenset[str] = frozenset()
+    compared: int = 20_000
     opened: dict[str, Rows] = field(default_factory=dict, repr=False)
 
     def rows(self, path: str) -> Rows:
@@ -179,6 +182,16 @@ class Settings:
         return _seen(str(self.get("model_name_or_path") or ""))
 
     @cached_property
+    def sized(self) -> Base | None:
+        """The base with its sizes, of the table or counted from its config; None if not known."""
+        if self.seen.base is not None or self.seen.folder is None:
+            return self.seen.base
+        try:
+            return base_of(str(self.get("model_name_or_path")))
+        except ConfigError:
+            return None
+
+    @cached_property
     def view(self) -> Family | None:
         """How the model sees the largest training view; None if one of both is not known."""
         family, config = self.seen.family, self.config
@@ -195,7 +208,16 @@ class Settings:
         if view is None or config is None:
             return None
         images = max((TASKS[task].images for task in config.tasks), default=1)
-        return load_of(view, view.largest_wh, images, config.questions_per_image)
+        load = load_of(view, view.largest_wh, images, config.questions_per_image, self.method)
+        return replace(load, tower=self.trains_tower)
+
+    @cached_property
+    def trains_tower(self) -> bool:
+        """Whether LLaMA-Factory trains the vision tower; of a known family."""
+        family = self.seen.family
+        if family is None or (family.tower and self.method != "full"):
+            return False
+        return not family.merger or self.get("freeze_vision_tower") is False
 
 
 def read_settings(path: str, overrides: Sequence[str], machine: Machine) -> Settings:
@@ -239,7 +261,7 @@ def _seen(name: str) -> Seen:
     for part, reason in REFUSED.items():
         if part in Path(name).name.lower():
             return Seen(problem=f"{name} cannot be trained in metres: {reason}")
-    folder = Path(name) if name and Path(name).is_dir() else _cached(name)
+    folder = Path(name) if name and Path(name).is_dir() else cached_folder(name)
     if folder is None:
         return _not_here(name)
     try:
@@ -264,7 +286,7 @@ def _seen(name: str) -> Seen:
     )
 
 
-def _cached(name: str) -> Path | None:
+def cached_folder(name: str) -> Path | None:
     """Return the folder of the hub's cache that holds a model's config, or None."""
     if name.count("/") != 1:
         return None

@@ -13,8 +13,8 @@ from .finding import Finding, error, left_out, warning
 from .host_facts import template_names
 from .settings import HOST_MAX_PIXELS, Settings
 
-_HOST_CUTOFF = 2048  # its cutoff_len
-_LEAST_TEXT = 50  # tokens of a question with its answer, at least
+HOST_CUTOFF = 2048  # its cutoff_len
+LEAST_TEXT = 50  # tokens of a question with its answer, at least
 _ACROSS_DEG = (40, 100)  # of a scene; the paper's widest crop spans 70
 _LONGEST_EDGE = {"pixtral": 1024, "mistral_small": 1540}  # longer ones are shrunk; pixels
 _MOST_PIXELS = {"lfm2vl": 262_144}  # more becomes tiles
@@ -42,8 +42,11 @@ def template_is_the_bases(recipe: Settings) -> Iterator[Finding]:
         yield error("template", f"LLaMA-Factory has no template {template!r}{close}", own)
     elif family and template not in {family.template, family.template.removesuffix("_nothink")}:
         others = [other.title for other in FAMILIES if other.template == template]
-        whose = f"is that of {others[0]}" if others else "is another model's"
-        yield error("template", f"{template} {whose}, the base is one of {family.title}", own)
+        if others or recipe.seen.base:
+            whose = f"is that of {others[0]}" if others else "is another model's"
+            yield error("template", f"{template} {whose}, the base is one of {family.title}", own)
+        else:  # a relative of the family may have one of its own
+            yield warning("template", f"{template} is not that of {family.title}", own)
 
 
 def views_are_not_shrunk(recipe: Settings) -> Iterator[Finding]:
@@ -92,7 +95,7 @@ def views_fit_the_processor(recipe: Settings) -> Iterator[Finding]:
 
 def samples_fit(recipe: Settings) -> Iterator[Finding]:
     """Yield a `cutoff_len` below the tokens of the largest sample."""
-    cutoff = int(recipe.number("cutoff_len", _HOST_CUTOFF))
+    cutoff = int(recipe.number("cutoff_len", HOST_CUTOFF))
     view, load, config = recipe.view, recipe.load, recipe.config
     if not recipe.trains:
         yield from _evaluation_fits(recipe, cutoff)
@@ -106,7 +109,7 @@ def samples_fit(recipe: Settings) -> Iterator[Finding]:
         f"the largest sample takes {images} image tokens and its text up to"
         f" {load.tokens - images}, cutoff_len is {cutoff}"
     )
-    if images + _LEAST_TEXT * questions > cutoff:
+    if images + LEAST_TEXT * questions > cutoff:
         yield error("cutoff_len", f"{text}: image or answer would be cut off",
                     f"cutoff_len: {needed}")  # fmt: skip
     elif load.tokens > cutoff:
@@ -121,7 +124,7 @@ def _evaluation_fits(recipe: Settings, cutoff: int) -> Iterator[Finding]:
     if not family.fixed_wh:
         patches = int(recipe.number("image_max_pixels", HOST_MAX_PIXELS)) // family.multiple**2
         tokens = patches + (round(patches**0.5) if family.row_tokens else 0)
-    if tokens + _LEAST_TEXT > cutoff:
+    if tokens + LEAST_TEXT > cutoff:
         needed = -(-(tokens + 200) // 128) * 128
         yield warning(
             "cutoff_len",

@@ -11,8 +11,8 @@ from support.raw.sfm import COLMAP_CAMERAS, ETH3D_CAMERAS, METRES, write_colmap,
 from support.scene import POSES, distance_at, z_at
 
 from depthlm_plugin import Camera
+from depthlm_plugin.cameras.colmap import StoredCamera
 from depthlm_plugin.cli import main
-from depthlm_plugin.curate.formats.colmap import StoredCamera
 
 ONE = ["--workers", 1]
 SCALED = ["--option", f"scale={METRES}", "--points", 1000, *ONE]

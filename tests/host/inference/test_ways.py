@@ -79,7 +79,7 @@ def read(predictor: Predictor) -> list[int]:
         ("qwen", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("qwen", {"reference": "text", "prompt": "official"}, {"shared": [1]}),
         ("qwen", {"reference": "marker"}, {"auto": [1, 4], "batched": [6]}),
-        ("qwen", {"reference": "numbered", "questions_per_image": 3}, {"auto": [1, 1]}),
+        ("qwen", {"reference": "numbered"}, {"auto": [1, 4]}),
         ("qwen3vl", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("pixtral", {"reference": "text", "prompt": "plain"}, {"auto": [1], "batched": None}),
         ("pixtral", {"reference": "marker"}, {"auto": [1, 4]}),

@@ -239,11 +239,15 @@ PLANTED = {
     "label smoothing": Planted(
         "label_smoothing_factor", "does not shift", LORA, "label_smoothing_factor=0.1"
     ),
+    "flag that nothing obeys": Planted(
+        "freeze_vision_tower", "freezes none", "depthlm_lfm2vl_lora", "freeze_vision_tower=true",
+        WARNING, "freeze_vision_tower: false",
+    ),
     "rate of LoRA for all weights": Planted(
         "learning_rate", "usual is 1e-05", FULL, "learning_rate=1e-4", WARNING
     ),
     "rate of a smaller batch": Planted(
-        "learning_rate", "square-root rule", LORA, "gradient_accumulation_steps=256", WARNING,
+        "learning_rate", "square-root rule", LORA, "gradient_accumulation_steps=128", WARNING,
         "learning_rate: 4.0e-04",
     ),
     "warm-up twice": Planted(
@@ -329,8 +333,8 @@ PLANTED = {
         machine=BARE,
     ),
     "too large for the card": Planted(
-        "per_device_train_batch_size", "by an estimate; 2 x 16 steps fit", LORA,
-        "per_device_train_batch_size=8", change="per_device_train_batch_size: 2",
+        "per_device_train_batch_size", "by an estimate; 4 x 8 steps fit", LORA,
+        "per_device_train_batch_size=8", change="per_device_train_batch_size: 4",
         machine=Machine(1, 24, 8.0, everything),
     ),
     "stage": Planted("stage", "dpo cannot", LORA, "stage=dpo"),

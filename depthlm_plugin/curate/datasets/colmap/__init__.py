@@ -9,16 +9,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ....errors import ConfigError, RecordError
-from ....geometry.arrays import Floats
-from ....geometry.camera import Camera
-from ....geometry.rigid import inverse, moved
-from ...formats.colmap import (
+from ....cameras.colmap import (
     ModelFiles,
     find_model,
     images_with_cameras,
     read_observations,
 )
+from ....errors import ConfigError, RecordError
+from ....geometry.arrays import Floats
+from ....geometry.camera import Camera
+from ....geometry.rigid import inverse, moved
 from ...frames import Frame, Item
 from ...reading import Reader, missing
 from .points import angles_deg, read_points

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....cameras.colmap import COUNT, mapped, parsing, read_images
 from ....errors import DepthLMError
 from ....geometry.arrays import Floats
 from ....geometry.rigid import inverse
-from ...formats.colmap import COUNT, mapped, parsing, read_images
 
 _POINT = struct.Struct("<Q3d3xdQ")  # id, place, colour, error, track length; then the track
 _ID_AND_LENGTH = struct.Struct("<Q35xQ")

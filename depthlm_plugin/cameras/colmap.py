@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DepthLMError, GeometryError
-from ...geometry.arrays import Floats
-from ...geometry.camera import Camera
-from ...geometry.lens import Lens
-from ...geometry.rigid import motion
+from ..errors import DepthLMError, GeometryError
+from ..geometry.arrays import Floats
+from ..geometry.camera import Camera
+from ..geometry.lens import Lens
+from ..geometry.rigid import motion
 
 _UNDISTORT = "undistort the pictures first (colmap image_undistorter) and curate what it writes"
 

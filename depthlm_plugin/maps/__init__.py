@@ -1,0 +1,1 @@
+"""Depth maps and point clouds from answers at some pixels of a picture."""
