@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import ConfigError
+from ..host.inference.ways import WAYS
 from .options import add_camera, add_model, add_unusual, camera_of, numbers_of, stated_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unusual(parser)
     add_camera(parser)
     add_model(parser)
+    parser.add_argument(
+        "--way",
+        choices=list(WAYS),
+        default="auto",
+        help="; ".join(f"{way}: {what}" for way, what in WAYS.items()),
+    )
+    parser.add_argument(
+        "--constrained",
+        action="store_true",
+        help="let the model say nothing but a number in its template's form",
+    )
+    parser.add_argument(
+        "--interval",
+        action="store_true",
+        help="add what else the model could have said as `distribution`: median, mean, mode,"
+        " delta1_optimal, interval_90 and mass, the probability of all numbers; none where it had"
+        " no number",
+    )
     server = parser.add_argument_group(
         "server", "asked in place of weights; --model, or --adapter, then gives depthlm_config.json"
     )
@@ -103,7 +122,7 @@ def _predictor(args: argparse.Namespace) -> Predictor:
     from ..predict.predictor import Predictor
 
     if not args.server:
-        return Predictor.load(args.model, args.adapter, args.template)
+        return Predictor.load(args.model, args.adapter, args.template, args.way, args.constrained)
     return Predictor.served(
         args.server,
         args.adapter or args.model,
@@ -121,6 +140,8 @@ def _check(args: argparse.Namespace) -> None:
     for option in ("server_model", "processor"):
         if getattr(args, option) and not args.server:
             raise ConfigError(f"--{option.replace('_', '-')} is of a --server")
+    if args.server and (args.way != "auto" or args.constrained or args.interval):
+        raise ConfigError("--way, --constrained and --interval need the weights, not a --server")
     if args.records:
         for option in ("at", "intrinsics", "focal_px", "fov", "cameras", "time_s", "speed_m_s"):
             if getattr(args, option) not in (None, []):
@@ -210,7 +231,7 @@ def _answer(
             progress.update(len(rows))
 
         try:
-            answer_all(predictor, waiting(), keep, _teller(), outcome)
+            answer_all(predictor, waiting(), keep, _teller(), outcome, distribution=args.interval)
         finally:
             progress.close()
             print(_said(outcome, survey, there), file=sys.stderr)

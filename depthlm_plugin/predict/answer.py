@@ -9,6 +9,7 @@ from ..cameras.source import FoundCamera, focal_effect
 from ..language.reading import read_answer
 from ..language.templates import load_template
 from ..sampling.sample import Sample
+from .distribution import Distribution
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Answer:
         reason: Why no number could be read, or None.
         values: The numbers by the task's names: of a pose seven, see `tasks.relative_pose`.
         cameras: The camera of each picture, and where it comes from.
+        distribution: What else it could have said; None where nobody asked, or it had no number.
     """
 
     sample: Sample
@@ -31,15 +33,22 @@ class Answer:
     reason: str | None
     values: Mapping[str, float] | None
     cameras: tuple[FoundCamera, ...]
+    distribution: Distribution | None = None
 
     @classmethod
-    def of(cls, sample: Sample, text: str, cameras: tuple[FoundCamera, ...]) -> Answer:
+    def of(
+        cls,
+        sample: Sample,
+        text: str,
+        cameras: tuple[FoundCamera, ...],
+        distribution: Distribution | None = None,
+    ) -> Answer:
         """Return the answer that a text is, read as the sample's template writes answers."""
         question = sample.question
         reading = read_answer(text, load_template(question.task, question.prompt))
         values = reading.values
         value = None if values is None else next(iter(values.values()))
-        return cls(sample, text, value, reading.reason, values, cameras)
+        return cls(sample, text, value, reading.reason, values, cameras, distribution)
 
     @property
     def pixel(self) -> tuple[float, float] | None:

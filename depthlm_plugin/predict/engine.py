@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import DepthLMError
 from ..host.processors.grid import Grid
@@ -24,8 +24,11 @@ class UnansweredError(DepthLMError):
         self.stopped = stopped
 
 
+Shares = Sequence[tuple[str, float, bool]]  # what `Distribution.of` takes
+
+
 class Engine(Protocol):
-    """A loaded model. `host.inference` has LLaMA-Factory's; others may batch or cache."""
+    """A loaded model. `host.inference.loaded` has LLaMA-Factory's; others may batch or cache."""
 
     @property
     def grid(self) -> Grid:
@@ -38,3 +41,11 @@ class Engine(Protocol):
             RecordError: For a picture that cannot be decoded.
             UnansweredError: When some got no answer.
         """
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """An engine that knows probabilities."""
+
+    def weigh(self, samples: Sequence[Sample]) -> Sequence[tuple[str, Shares]]:
+        """Return the texts of `answer`, each with the shares of what else it could have been."""

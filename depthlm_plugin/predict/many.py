@@ -186,6 +186,8 @@ def answer_all(
     keep: Callable[[list[Answer]], None],
     tell: Callable[[Exception], None],
     outcome: Outcome,
+    *,
+    distribution: bool = False,
 ) -> None:
     """Ask questions in chunks of about ten seconds, and keep the answers of each at once.
 
@@ -195,6 +197,7 @@ def answer_all(
         keep: Is given the answers of each chunk.
         tell: Is given each problem, for people.
         outcome: Counts what became of them.
+        distribution: Whether answers come with what else the model could have said.
 
     Raises:
         UnansweredError: When a server does not answer at all; what it had answered is kept.
@@ -203,7 +206,7 @@ def answer_all(
     waiting = iter(questions)
     while chunk := list(islice(waiting, size)):
         started = time.monotonic()
-        answers, errors = _answers(predictor, chunk)
+        answers, errors = _answers(predictor, chunk, distribution)
         taken_s = time.monotonic() - started
         keep(answers)
         outcome.answered += len(answers)
@@ -223,11 +226,11 @@ def answer_all(
 
 
 def _answers(
-    predictor: Predictor, chunk: Sequence[Asked]
+    predictor: Predictor, chunk: Sequence[Asked], distribution: bool
 ) -> tuple[list[Answer], list[RecordError | UnansweredError]]:
     """Return the answers to those questions of a chunk that have one, and why others have none."""
     try:
-        return predictor.answer(chunk), []
+        return predictor.answer(chunk, distribution=distribution), []
     except UnansweredError as error:
         pairs = zip(chunk, error.texts, strict=True)
         return [asked.answered(text) for asked, text in pairs if text is not None], [error]
@@ -235,6 +238,6 @@ def _answers(
         if len(chunk) == 1:
             return [], [error]
     middle = len(chunk) // 2
-    first, errors = _answers(predictor, chunk[:middle])
-    second, further = _answers(predictor, chunk[middle:])
+    first, errors = _answers(predictor, chunk[:middle], distribution)
+    second, further = _answers(predictor, chunk[middle:], distribution)
     return first + second, errors + further

@@ -20,7 +20,8 @@ from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
 from .answer import Answer
 from .answer_file import AnswerFile
-from .engine import Engine
+from .distribution import Distribution
+from .engine import Engine, Weighing
 from .mapping import DEPTH_TASKS, map_of
 from .rows import row_of
 
@@ -39,9 +40,9 @@ class Asked:
     sample: Sample
     cameras: tuple[FoundCamera, ...]
 
-    def answered(self, text: str) -> Answer:
+    def answered(self, text: str, distribution: Distribution | None = None) -> Answer:
         """Return the answer that a text of the model is."""
-        return Answer.of(self.sample, text, self.cameras)
+        return Answer.of(self.sample, text, self.cameras, distribution)
 
 
 class Predictor:
@@ -67,6 +68,8 @@ class Predictor:
         model: str | PathLike[str],
         adapter: str | PathLike[str] | None = None,
         template: str | None = None,
+        way: str = "auto",
+        constrained: bool = False,
     ) -> Predictor:
         """Return the predictor of a trained model, loaded by LLaMA-Factory.
 
@@ -74,6 +77,9 @@ class Predictor:
             model: Folder or name of the base or merged model.
             adapter: LoRA adapter folder, if any; it, or `model`, must hold `depthlm_config.json`.
             template: LLaMA-Factory's chat template; by default the one saved with the weights.
+            way: How questions are answered: one of `host.inference.ways`.
+            constrained: Whether the model can say nothing but a number in its template's form: all
+                answers can be read then, also those of a model that has none to give.
 
         Raises:
             ConfigError: When nothing tells how the model was trained to see.
@@ -84,9 +90,10 @@ class Predictor:
         template = template or saved_template(folder)
         if template is None:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
-        from ..host.inference import LoadedModel  # which imports torch and LLaMA-Factory
+        from ..host.inference.loaded import LoadedModel  # which imports torch and LLaMA-Factory
 
-        engine = LoadedModel(fspath(model), fspath(adapter) if adapter else None, template)
+        given = fspath(adapter) if adapter else None
+        engine = LoadedModel(fspath(model), given, template, way, constrained)
         return cls(engine, config)
 
     @classmethod
@@ -144,6 +151,7 @@ class Predictor:
         time_s: float | None = None,
         speed_m_s: float | None = None,
         exif_rotation: str | None = None,
+        distribution: bool = False,
     ) -> list[Answer]:
         """Return the model's answer for each pixel, shown exactly as in training.
 
@@ -168,6 +176,7 @@ class Predictor:
             exif_rotation: `apply` where pixels and camera are of the picture as its EXIF
                 orientation turns it, as viewers show it; `ignore`: of the stored one. By default
                 as the model was trained, which mostly is to refuse such pictures.
+            distribution: Whether answers come with what else the model could have said.
 
         Raises:
             ConfigError: For a task that the model did not learn, or whose pictures, pixels or
@@ -192,7 +201,7 @@ class Predictor:
             speed_m_s=speed_m_s,
             exif_rotation=exif_rotation,
         )
-        return self.answer(asked)
+        return self.answer(asked, distribution=distribution)
 
     def questions(
         self,
@@ -224,8 +233,8 @@ class Predictor:
         samples = asked_samples(planner, asked, pictures, groups, given)
         return [Asked(sample, found) for sample in samples]
 
-    def answer(self, asked: Sequence[Asked]) -> list[Answer]:
-        """Return the model's answers to questions, in their order.
+    def answer(self, asked: Sequence[Asked], *, distribution: bool = False) -> list[Answer]:
+        """Return the model's answers to questions, in their order; `distribution` is as `ask`'s.
 
         Raises:
             ConfigError: For a view that the model's image processor would resample.
@@ -238,7 +247,15 @@ class Predictor:
                 problem = self._engine.grid.problem((width, height))
                 if problem:
                     raise ConfigError(f"the {width}x{height} view of {view.image} {problem}")
-        texts = self._engine.answer([question.sample for question in asked])
+        samples = [question.sample for question in asked]
+        if distribution:
+            if not isinstance(self._engine, Weighing):
+                raise ConfigError("intervals need the model itself, not a server's answers")
+            return [
+                question.answered(text, Distribution.of(shares))
+                for question, (text, shares) in zip(asked, self._engine.weigh(samples), strict=True)
+            ]
+        texts = self._engine.answer(samples)
         return [question.answered(text) for question, text in zip(asked, texts, strict=True)]
 
     def map(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ..scoring.prediction import Prediction
@@ -19,13 +20,16 @@ def row_of(answer: Answer) -> dict[str, Any]:
 
     A question without a truth has no target, and no place in a dataset. Further keys: `camera`, as
     `FoundCamera.to_json` says it, of two pictures a list; `if_focal_10_percent_off`, the value for
-    a focal length 10 % shorter and 10 % longer, in the row's unit; null where it is no length.
+    a focal length 10 % shorter and 10 % longer, in the row's unit; null where it is no length;
+    `distribution`, where it was asked for and the model had a number.
     """
     row: dict[str, Any] = {**Prediction(answer.sample.question, answer.text).to_row()}
     if math.isnan(answer.sample.target):
         row = {key: value for key, value in row.items() if key not in _OF_RECORDS}
     cameras = [found.to_json() for found in answer.cameras]
     shorter, longer = answer.if_focal(1 - OFF), answer.if_focal(1 + OFF)
+    if answer.distribution is not None:
+        row["distribution"] = asdict(answer.distribution)
     return row | {
         "camera": cameras[0] if len(cameras) == 1 else cameras,
         "if_focal_10_percent_off": None if shorter is None else [shorter, longer],

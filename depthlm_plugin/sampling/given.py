@@ -69,7 +69,41 @@ def asked_samples(
     """
     for path, camera in pictures:
         check_header(path, _unlabelled(planner.config, path, camera, ()), planner.config)
-    return [_asked(planner, task, pictures, pixels, given) for pixels in groups]
+    own: list[View] = []
+    for pixels in groups:
+        first = _unlabelled(planner.config, *pictures[0], pixels)
+        _check_inside(first)
+        own.append(_view_of(planner, first, single=len(pictures) == 1))
+    views = _shared(planner, pictures, groups, own)
+    return [
+        _asked(planner, task, pictures, pixels, given, view)
+        for pixels, view in zip(groups, views, strict=True)
+    ]
+
+
+def _shared(
+    planner: Planner,
+    pictures: Sequence[tuple[str, Camera]],
+    groups: Sequence[Sequence[tuple[float, float]]],
+    own: list[View],
+) -> list[View]:
+    """Return a view for each question, as few different ones as serve all.
+
+    A view that was moved for a pixel near the border serves all that lie in it. With marks in it a
+    view is one question's alone.
+    """
+    one_each = all(len(pixels) == 1 for pixels in groups)
+    if planner.config.reference != "text" or len(pictures) != 1 or not one_each:
+        return own
+    points = _unlabelled(planner.config, *pictures[0], [pixels[0] for pixels in groups])
+    views, left = list(own), list(range(len(groups)))
+    while left:  # the view in which most of them lie, then the one in which most others lie
+        fitting = {view: planner.windows.fitting(view, points, left) for view in dict.fromkeys(own)}
+        view = max(fitting, key=lambda view: len(fitting[view]))
+        for at in fitting[view]:
+            views[at] = view
+        left = sorted(set(left).difference(fitting[view]))
+    return views
 
 
 def _asked(
@@ -78,13 +112,12 @@ def _asked(
     pictures: Sequence[tuple[str, Camera]],
     pixels: Sequence[tuple[float, float]],
     given: Mapping[str, float],
+    view: View,
 ) -> Sample:
     first, *others = records = [
         _unlabelled(planner.config, path, camera, pixels if not at else ())
         for at, (path, camera) in enumerate(pictures)
     ]
-    _check_inside(first)
-    view = _view_of(planner, first, single=not others)
     _check_apart(planner, first, view)
     views = [view, *(planner.windows.whole(record, record.image, None) for record in others)]
     context = QuestionContext(tuple(records), tuple(range(len(pixels))), tuple(views))

@@ -79,3 +79,23 @@ def test_importing_it_loads_neither_torch_nor_llamafactory(run_python) -> None:
         "print(sorted({'torch', 'transformers', 'llamafactory'} & sys.modules.keys()))"
     )
     assert result.stdout == "[]\n"
+
+
+class Weighed(Rehearsed):
+    """One that knows probabilities too."""
+
+    def weigh(self, samples: Sequence[Sample]) -> list[tuple[str, list[tuple[str, float, bool]]]]:
+        return [(text, [("2.50", 0.5, True)]) for text in self.answer(samples)]
+
+
+def test_what_else_could_have_been_said_comes_when_it_is_asked_for(picture: str) -> None:
+    predictor = Predictor(Weighed("<answer> 2.5 </answer>"), DepthLMConfig(focal_px=300))
+    [answer] = predictor.ask(picture, CAMERA, [(100, 75)])
+    assert answer.distribution is None
+    [answer] = predictor.ask(picture, CAMERA, [(100, 75)], distribution=True)
+    assert answer.value == 2.5
+    assert answer.distribution is not None
+    assert answer.distribution.mass == 0.5
+    predictor = Predictor(Rehearsed("<answer> 2.5 </answer>"), DepthLMConfig(focal_px=300))
+    with pytest.raises(ConfigError, match="intervals need the model itself, not a server's"):
+        predictor.ask(picture, CAMERA, [(100, 75)], distribution=True)

@@ -49,3 +49,26 @@ def test_a_given_pixel_is_asked_about_or_refused(planner, pixel, size_wh, found)
     assert sample.image.size == sample.view.size_wh
     with pytest.raises(RecordError, match=found):
         asked_samples(planner, TASKS["depth"], [(image, Camera(*intrinsics, size_wh))], [[pixel]])
+
+
+def asking(planner, pixels, **changes):
+    """Ask in a view of 196x140 of the picture of 200x150: 4 columns and 10 rows are cut away."""
+    [folder] = planner.roots
+    planner = Planner(DepthLMConfig(focal_px=150, **changes), "d", (folder,), False, 28)
+    picture = f"{folder}/a.png", Camera(150.0, 150.0, 99.0, 76.0, (200, 150))
+    return asked_samples(planner, TASKS["depth"], [picture], [[pixel] for pixel in pixels])
+
+
+def test_pixels_near_one_border_share_the_view_that_was_moved_farthest(planner):
+    pixels = [(100, 75), (1, 70), (120, 80), (0, 75), (100, 2), (90, 0)]
+    samples = asking(planner, pixels, reference="text", prompt="plain")
+    assert [sample.question.pixel for sample in samples] == pixels
+    corners = [(sample.view.left, sample.view.top) for sample in samples]
+    assert corners == [(0, 5), (0, 5), (0, 5), (0, 5), (2, 0), (2, 0)]
+    for sample, (x, y) in zip(samples, pixels, strict=True):
+        left, top = sample.view.left, sample.view.top
+        assert sample.pixels == [(x - left, y - top)]
+        column, row = (x - left + 0.5) / 196, (y - top + 0.5) / 140
+        assert f"({int(column * 2000)}, {int(row * 2000)})" in sample.user_turn["content"]
+    marked = asking(planner, [(100, 75), (50, 70)], reference="marker")
+    assert [len(sample.view.marks) for sample in marked] == [1, 1]
