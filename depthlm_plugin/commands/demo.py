@@ -17,12 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of scenes, weights and training (default: 0)"
     )
+    parser.add_argument(
+        "--reference",
+        choices=("marker", "text"),
+        default="marker",
+        help="how a question refers to its pixel: a drawn mark (default), or coordinates in the"
+        " text, which answers many pixels of one picture at once",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration and print its table; return 1 when nothing was learnt."""
     from ..demo.demonstration import demonstrate
 
-    table, learnt = demonstrate(Path(args.out), args.seed)
+    table, learnt = demonstrate(Path(args.out), args.seed, args.reference)
     print(table)
     return 0 if learnt else 1

@@ -274,6 +274,7 @@ def _run_of(args: argparse.Namespace, predictor: Predictor, questions: int) -> s
     weights = [os.path.realpath(path) for path in (args.model, args.adapter) if path]
     served = [bool(args.server), args.server_model]
     asked: list[Any] = [args.exif_rotation, args.task, args.time_s, args.speed_m_s]
+    asked += [args.constrained, args.interval]
     if args.records:
         asked += [os.path.realpath(args.records), questions]
     else:

@@ -24,12 +24,13 @@ STEPS = 1800
 _MARK = "depthlm-demo.json"  # what a folder that may be overwritten contains
 
 
-def demonstrate(out: Path, seed: int) -> tuple[str, bool]:
+def demonstrate(out: Path, seed: int, reference: str = "marker") -> tuple[str, bool]:
     """Make scenes and a tiny model, evaluate, train, evaluate, saying on stderr what is done.
 
     Args:
         out: A folder to make, or that of an earlier demonstration, which is removed.
         seed: Of scenes, weights and training.
+        reference: How questions refer to their pixel: `marker` or `text`.
 
     Returns:
         A table of the scores before and after, and whether the model got past a constant answer.
@@ -46,11 +47,11 @@ def demonstrate(out: Path, seed: int) -> tuple[str, bool]:
 
     model = build_tiny_qwen(out / "model", seed=seed)
     _say("3/5 evaluation before training: llamafactory-cli train before.yaml")
-    _llamafactory(out, "before", _evaluation(model, out / "data"))
+    _llamafactory(out, "before", _evaluation(model, out / "data", reference))
     _say(f"4/5 training, {STEPS} steps: llamafactory-cli train trained.yaml")
-    _llamafactory(out, "trained", _training(model, out / "data", seed), STEPS)
+    _llamafactory(out, "trained", _training(model, out / "data", reference, seed), STEPS)
     _say("5/5 evaluation after training: llamafactory-cli train after.yaml")
-    _llamafactory(out, "after", _evaluation(out / "trained", out / "data"))
+    _llamafactory(out, "after", _evaluation(out / "trained", out / "data", reference))
 
     before, after = (_results(out / name) for name in ("before", "after"))
     predictions = out / "after" / SIDECAR
@@ -103,7 +104,7 @@ def _counter(update: Callable[[int], Any]) -> Callable[[int], None]:
     return progress
 
 
-def _common(model: Path, data: Path) -> dict[str, Any]:
+def _common(model: Path, data: Path, reference: str) -> dict[str, Any]:
     """Return what the recipes of training and evaluation have in common."""
     return {
         "model_name_or_path": str(model),
@@ -117,6 +118,7 @@ def _common(model: Path, data: Path) -> dict[str, Any]:
             "focal_px": FOCAL_PX,
             "crop_height": [CROP_PX, CROP_PX],
             "crop_width": [CROP_PX, CROP_PX],
+            "reference": reference,
             "prompt": "plain",
             "points_per_record": "all",
         },
@@ -125,8 +127,8 @@ def _common(model: Path, data: Path) -> dict[str, Any]:
     }
 
 
-def _training(model: Path, data: Path, seed: int) -> dict[str, Any]:
-    common = _common(model, data)
+def _training(model: Path, data: Path, reference: str, seed: int) -> dict[str, Any]:
+    common = _common(model, data, reference)
     common["depthlm"] |= {"points_per_record": POINTS}
     return common | {
         "do_train": True,
@@ -147,8 +149,8 @@ def _training(model: Path, data: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def _evaluation(model: Path, data: Path) -> dict[str, Any]:
-    return _common(model, data) | {
+def _evaluation(model: Path, data: Path, reference: str) -> dict[str, Any]:
+    return _common(model, data, reference) | {
         "do_predict": True,
         "predict_with_generate": True,
         "eval_dataset": "heldout",
