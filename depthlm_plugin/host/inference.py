@@ -13,6 +13,7 @@ from llamafactory.model import load_model, load_tokenizer
 from ..sampling.sample import Sample
 from . import compat
 from .attention import mend_attention
+from .decoding import decoded
 from .mrope import with_token_types
 from .open_views import views_as
 from .processors.registry import grid_of, quicken
@@ -83,5 +84,4 @@ class LoadedModel:
                 eos_token_id=self._stop,
                 pad_token_id=self._tokenizer.pad_token_id,
             )
-        text: str = self._tokenizer.decode(tokens[0, len(prompt) :], skip_special_tokens=True)
-        return text
+        return decoded(self._tokenizer, tokens[0, len(prompt) :])
