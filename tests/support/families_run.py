@@ -48,7 +48,7 @@ Qwen2.5-VL's recipes are theirs too, with that and the template.
 EXPERTS = {"qwen3_vl_moe", "llama4"}
 ERNIE_TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj,qkv,attn.proj,fc1,fc2"
 """`all` names a linear layer `mlp`, and other layers have that name."""
-STEPS = 30
+STEPS = 40
 DEPTH_M = 2.5  # of all points for training, so that one answer is to be learned
 
 
@@ -118,7 +118,7 @@ class Trial:
 
         fixed_wh = grid_of(AutoProcessor.from_pretrained(self.model)).fixed_wh
         if fixed_wh is None:  # whole pictures, of several sizes
-            return {"focal_px": 160, "crop_height": [400, 400], "crop_width": [400, 400]}
+            return {"focal_px": 200, "crop_height": [400, 400], "crop_width": [400, 400]}
         width, height = fixed_wh
         return {
             "focal_px": round(width / 12) * 10,

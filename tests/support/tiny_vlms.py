@@ -252,7 +252,7 @@ TINY_VLMS = {
         "<|im_end|>",
         "<|startoftext|>",
         ids={"image_token_id": "<image>"},
-        vision={"patch_size": 16, "num_patches": 256},
+        vision={"patch_size": 16, "num_patches": 256, "vision_use_head": False},
     ),
     "llava_next": llava_next("llava_next_mistral", "LlavaNextProcessor"),
     "llava_next_video": llava_next(
