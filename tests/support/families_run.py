@@ -185,22 +185,22 @@ def answers(out: Path) -> list[str]:
 
 
 def write_data(folder: Path) -> Path:
-    """Write pictures of several sizes, with one point each near the middle; return `folder`."""
-    info = {}
-    for name, scenes in (("depthlm_train", 4), ("depthlm_eval", 3)):
-        path = write_scenes(folder, scenes=scenes, points=8, seed=0, name=name)
-        lines = []
-        for record in rows(path):
-            width, height = record["intrinsics"][4:]
-            points = zip(record["pixel_coords"], record["depth"], strict=True)
-            pixel, depth_m = min(
-                points, key=lambda pd: abs(pd[0][0] - width / 2) + abs(pd[0][1] - height / 2)
-            )
-            trains = name == "depthlm_train"
-            changes = {"pixel_coords": [pixel], "depth": [DEPTH_M if trains else depth_m]}
-            lines.append(json.dumps(record | changes) + "\n")
-        path.write_text("".join(lines), encoding="utf-8")
-        info[name] = {"file_name": path.name, "formatting": "depthlm"}
+    """Write a picture of each camera, with one point near the middle; return `folder`.
+
+    Evaluation asks about the pictures of training: what is learned by heart must be answered.
+    """
+    path = write_scenes(folder, scenes=16, points=8, seed=0, name="rooms")
+    by_camera = {record["camera"]: record for record in rows(path)}
+    lines = []
+    for record in by_camera.values():
+        width, height = record["intrinsics"][4:]
+        pixel = min(
+            record["pixel_coords"], key=lambda xy: abs(xy[0] - width / 2) + abs(xy[1] - height / 2)
+        )
+        lines.append(json.dumps(record | {"pixel_coords": [pixel], "depth": [DEPTH_M]}) + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
+    entry = {"file_name": path.name, "formatting": "depthlm"}
+    info = {"depthlm_train": entry, "depthlm_eval": entry}
     (folder / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
     return folder
 

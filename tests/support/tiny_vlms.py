@@ -409,6 +409,8 @@ def build(model_type: str, folder: Path) -> Path:
     head = model.get_output_embeddings().weight
     with torch.no_grad():
         for weight in model.parameters():
+            if weight.shape == (1,):
+                weight.fill_(1.0)  # Llama 3.2's gates, closed at first: nothing would be seen
             if weight.dim() > 1:
                 weight.mul_(_WIDER * (3 if weight is head else 1))
     model.generation_config.update(
