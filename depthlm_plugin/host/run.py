@@ -40,7 +40,7 @@ _DATASET_OPTIONS = {
 }  # of a dataset's depthlm object, beside the keys of the block
 
 
-_KEYWORD_TOWERS = {"mllama", "llama4"}
+_KEYWORD_TOWERS = {"llama4"}
 """Templates of models whose towers hand their layers the hidden states by keyword.
 
 torch's reentrant checkpointing, LLaMA-Factory's default, passes no gradients through keywords: the
