@@ -16,6 +16,9 @@ from typing import Any
 def with_token_types(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return model inputs with `mm_token_type_ids`, where the model needs them to see a grid.
 
+    ERNIE-4.5-VL also needs `moe_mm_token_type_ids`, in training too: without, LLaMA-Factory 0.9.5
+    sends pictures through its experts for text.
+
     Args:
         model: The model, possibly wrapped by PEFT.
         inputs: Its inputs; `input_ids` (batch, length). Given `position_ids` are left to rule.
@@ -24,6 +27,8 @@ def with_token_types(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     inner = getattr(base, "model", base)
     rope_index = getattr(inner, "get_rope_index", None)
     image_token_id = getattr(base.config, "image_token_id", None)
+    if "moe_mm_token_type_ids" in inspect.signature(type(base).forward).parameters:
+        inputs = {"moe_mm_token_type_ids": _of_pictures(base.config, inputs["input_ids"])} | inputs
     if (
         rope_index is None
         or image_token_id is None
@@ -32,3 +37,9 @@ def with_token_types(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     ):
         return inputs
     return inputs | {"mm_token_type_ids": (inputs["input_ids"] == image_token_id).int()}
+
+
+def _of_pictures(config: Any, input_ids: Any) -> Any:
+    """Return (batch, length): 1 for pictures' tokens, their begin and end included, else 0."""
+    begin, end = config.image_start_token_id, config.image_end_token_id
+    return sum((input_ids == token).int() for token in (config.image_token_id, begin, end))

@@ -44,6 +44,14 @@ _DATASET_OPTIONS = {
 }  # of a dataset's depthlm object, beside the keys of the block
 
 
+_KEYWORD_TOWERS = {"llama4"}
+"""Templates of models whose towers hand their layers the hidden states by keyword.
+
+torch's reentrant checkpointing, LLaMA-Factory's default, passes no gradients through keywords: the
+adapters of such a tower would stay as they began, in silence.
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """A depth run: plain values that all of its code needs, and that travel to worker processes.
@@ -191,6 +199,8 @@ def prepare(
         run = replace(run, training=_training(model_args, data_args, dataset_dir))
     if any(TASKS[task].images == 2 for task in config.tasks):
         run = replace(run, lacking=_lacking(run))
+    if data_args.template in _KEYWORD_TOWERS:
+        model_args.use_reentrant_gc = False
     _leave_unfinished(training_args)
     _check_resume(run, training_args)
     logger.info_rank0(f"depthlm: {', '.join(datasets)} with {config}")

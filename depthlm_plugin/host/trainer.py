@@ -35,6 +35,7 @@ from ..scoring.table import table_of
 from .answer_logits import of_answers, takes_them
 from .attention import mend_attention
 from .board import on_board
+from .decoding import decoded
 from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
@@ -341,8 +342,7 @@ def trainer_on(base: Any) -> Any:
         def _decode(self, predictions: Any) -> list[str]:
             tokenizer = self.processing_class
             tokens = np.where(predictions != IGNORE_INDEX, predictions, tokenizer.pad_token_id)
-            texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            return texts
+            return [decoded(tokenizer, row) for row in tokens]
 
         def _write_sidecar(self, prefix: str, rows: list[PredictionRow]) -> None:
             """Write the rows of this evaluation: of all its datasets, and of no earlier one."""

@@ -201,7 +201,7 @@ INTERNVL = _square(
 GEMMA3 = _square("gemma3", "Gemma 3", "gemma3", ("gemma3",), 14, (896, 896), 256, all_logits=True)
 GEMMA4 = _square(
     "gemma4", "Gemma 4 E2B and E4B", "gemma4n", ("gemma4",), 16, (960, 672), 280,
-    merger="embed_vision",
+    merger="embed_vision.embedding_projection",  # the module around it is called by keyword
     targets=f"{_BOTH},per_layer_input_gate,per_layer_projection,per_layer_model_projection,"
     "embed_vision.embedding_projection",
     tower=(

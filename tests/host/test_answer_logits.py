@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from support.host_tools import SMALL, losses
-from support.loaded import Loaded
+from support.loaded import TEMPLATES, Loaded
 from support.tiny_heads import FAMILIES, VOCABULARY, tiny
 
 from depthlm_plugin.host import trainer
@@ -18,16 +18,7 @@ from depthlm_plugin.host.answer_logits import of_answers, takes_them
 from depthlm_plugin.host.mrope import with_token_types
 
 ONLY_ALL = {"gemma3", "llama4"}  # their losses look at the attention mask of the last positions
-TEMPLATES = {"qwen": "qwen2_vl", "qwen3vl": "qwen3_vl_nothink", "pixtral": "pixtral"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def rows() -> dict[str, torch.Tensor]:

@@ -14,22 +14,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from support.families_run import KINDS, MERGER, PROJECTOR
 from support.host_tools import SMALL
-from support.tiny_heads import FAMILIES as TINY
+from support.loaded import TEMPLATES
 from support.tiny_heads import tiny
 
 from depthlm_plugin import Camera, Predictor
-from depthlm_plugin.recipe.families import FAMILIES
 from depthlm_plugin.recipe.shipped import SHIPPED
 from depthlm_plugin.recipe.writer import Recipe
 
-MERGER, PROJECTOR = "merger", "multi_modal_projector"
-KINDS = {
-    kind.partition("/")[0]: family
-    for family in FAMILIES
-    for kind in family.model_types
-    if kind.partition("/")[0] in TINY
-}
+pytestmark = pytest.mark.usefixtures("one_thread")
 FULL_COPY = {
     **{kind: family.merger for kind, family in KINDS.items() if family.merger},
     "glm4v_moe": MERGER,
@@ -51,17 +45,7 @@ METHOD = (
     "freeze_multi_modal_projector",
 )
 QUANTISED = ("quantization_bit", "quantization_method", "upcast_layernorm")
-TEMPLATES = {"qwen": "qwen2_vl", "qwen3vl": "qwen3_vl_nothink", "pixtral": "pixtral"}
 QLORA = {"qwen": "qwen", "qwen3vl": "qwen3vl_4b", "pixtral": "pixtral"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def trained(family: str, **settings: Any) -> set[str]:

@@ -16,16 +16,7 @@ from depthlm_plugin import DepthSamples, View
 from depthlm_plugin.errors import ConfigError, DepthLMError, RecordError
 from depthlm_plugin.sampling.sample import Question
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ class BaseVLM:
         others: Sizes of views that it would resample.
         limits: Limits that follow from settings.
         resampling: What makes it resample and must be refused.
+        types: Those of its models' `model_type` that `test_training_families.py` trains.
+        trains: With what LoRA trains, where the shipped recipes' way is not enough.
     """
 
     name: str
@@ -74,6 +76,8 @@ class BaseVLM:
     others: tuple[tuple[int, int], ...] = ()
     limits: tuple[Limit, ...] = ()
     resampling: tuple[Resampling, ...] = ()
+    types: tuple[str, ...] = ()
+    trains: str = ""
 
     def processor(self, suffix: str = "", **changes: Any) -> SimpleNamespace:
         """Return what LLaMA-Factory's plugin takes for the model's processor."""
@@ -147,6 +151,7 @@ BASE_VLMS = [
             Limit(area(56 * 56, 28 * 28 * 10), (280, 28), (308, 28)),
             Limit(area(56 * 56, 28 * 28 * 10), (112, 28), (84, 28)),
         ),
+        types=("qwen2_vl", "qwen2_5_vl"),
     ),
     BaseVLM(
         "Qwen3-VL, Qwen3.5, Qwen3.6",
@@ -154,6 +159,7 @@ BASE_VLMS = [
         "Qwen2VLImageProcessor",
         patches,
         QWEN3,
+        types=("qwen3_vl", "qwen3_vl_moe", "qwen3_5"),
     ),
     BaseVLM("Qwen2.5-Omni", ("qwen2_omni",), "Qwen2VLImageProcessor", patches, QWEN),
     BaseVLM(
@@ -171,6 +177,7 @@ BASE_VLMS = [
         area(112 * 112, 28 * 28 * 15000, **CLIP),
         others=((600, 400),),
         limits=(Limit(area(112 * 112, 28 * 28 * 40), (280, 56), (308, 56)),),
+        types=("glm4v", "glm4v_moe"),
     ),
     BaseVLM(
         "GLM-4.6V, GLM-OCR",
@@ -188,6 +195,8 @@ BASE_VLMS = [
         area(56 * 56, 28 * 28 * 6177, **CLIP),
         others=((600, 400),),
         limits=(Limit(area(56 * 56, 28 * 28 * 10), (140, 56), (140, 84)),),
+        types=("ernie4_5_vl_moe",),
+        trains="with `lora_target` as a list: `all` names layers that PEFT cannot adapt",
     ),
     BaseVLM(
         "Pixtral",
@@ -198,6 +207,7 @@ BASE_VLMS = [
         around=PIXTRAL_AROUND,
         others=((1040, 512),),
         limits=(Limit({"size": {"longest_edge": 160}}, (160, 16), (176, 16)),),
+        types=("llava",),
     ),
     BaseVLM(
         "Mistral Small 3.1, Ministral 3",
@@ -207,6 +217,7 @@ BASE_VLMS = [
         {"size": {"longest_edge": 1540}, "patch_size": {"height": 14, "width": 14}},
         {"spatial_merge_size": 2},
         PIXTRAL_AROUND,
+        types=("mistral3",),
     ),
     BaseVLM(
         "LFM2-VL",
@@ -218,6 +229,7 @@ BASE_VLMS = [
             Limit({"max_image_tokens": 80}, (320, 256), (320, 288)),
             Limit({}, (256, 256), (256, 224)),
         ),
+        types=("lfm2_vl",),
     ),
     BaseVLM(
         "Gemma 3",
@@ -231,6 +243,7 @@ BASE_VLMS = [
             Resampling("set image_do_pan_and_scan: false", attribute="image_do_pan_and_scan"),
             Resampling("set do_pan_and_scan: false", {"do_pan_and_scan": True}),
         ),
+        types=("gemma3",),
     ),
     BaseVLM(
         "Gemma 3n",
@@ -253,6 +266,7 @@ BASE_VLMS = [
         around={f"{kind}_token": kind for kind in ("boi", "eoi", "boa", "eoa", "video", "audio")}
         | {"image_token": "<i>"},
         others=((672, 480),),
+        types=("gemma4",),
     ),
     BaseVLM(
         "PaliGemma 448",
@@ -262,6 +276,7 @@ BASE_VLMS = [
         edge(448, **HALF),
         around={"image_seq_length": 1024},
         others=((476, 448),),
+        types=("paligemma",),
     ),
     BaseVLM(
         "InternVL 3, Intern-S1",
@@ -275,6 +290,7 @@ BASE_VLMS = [
             Resampling("set crop_to_patches: false", attribute="crop_to_patches"),
             Resampling("set crop_to_patches: false in its", {"crop_to_patches": True}),
         ),
+        types=("internvl",),
     ),
     BaseVLM(
         "LLaVA-1.5",
@@ -325,6 +341,7 @@ BASE_VLMS = [
         around=LLAVA_AROUND,
         others=((640, 480),),
         resampling=(Resampling("hold no 672x672", {"image_grid_pinpoints": [[336, 672]]}),),
+        types=("llava_next", "llava_next_video"),
     ),
     BaseVLM(
         "Granite Vision 3",
@@ -347,6 +364,7 @@ BASE_VLMS = [
         cropped(224, **CLIP),
         around=LLAVA_AROUND,
         others=((256, 224),),
+        types=("video_llava",),
     ),
     BaseVLM(
         "Llama 3.2 Vision",
@@ -355,6 +373,7 @@ BASE_VLMS = [
         tiles,
         edge(560, **CLIP),
         others=((1000, 1120),),
+        types=("mllama",),
     ),
     BaseVLM(
         "Llama 4",
@@ -367,6 +386,7 @@ BASE_VLMS = [
         | {"img_patch_token": "<|patch|>"},
         others=((1000, 1000),),
         resampling=(Resampling("set resize_to_max_canvas: false", {"resize_to_max_canvas": True}),),
+        types=("llama4",),
     ),
 ]
 
@@ -421,6 +441,14 @@ def rule(grid: Grid) -> str:
     return f"{words}, no side above {grid.max_edge}"
 
 
+def ran(vlm: BaseVLM) -> str:
+    """Return the cells `trains`, `evaluates` and `merges`."""
+    if not vlm.types:
+        return "not tried | not tried | not tried"
+    kinds = ", ".join(f"`{kind}`" for kind in vlm.types)
+    return f"{kinds}{vlm.trains and ' '}{vlm.trains} | yes | yes"
+
+
 def table(folder: Path) -> str:
     """Return the measured table of all families, as Markdown."""
     lines = [
@@ -435,9 +463,15 @@ def table(folder: Path) -> str:
         "the files in `families/` read those of the loaded model. Before a run, `proof.prove` "
         "repeats the test in short on the loaded processor.",
         "",
+        "The last columns: a tiny model with random weights of the family's real classes, with its "
+        "real processor, is trained with LoRA from the shipped recipe (or, where the family has "
+        "none, from Qwen2.5-VL's), evaluated in metres, merged and evaluated again, with the same "
+        "answers (`tests/host/test_training_families.py`; `PYTHONPATH=tests python -m "
+        "support.families_run` does it with `llamafactory-cli`).",
+        "",
         "| family | LLaMA-Factory templates | image processor | view sizes | fx error % |"
-        " fy error % | mark error px | status |",
-        "|---|---|---|---|---|---|---|---|",
+        " fy error % | mark error px | status | trains | evaluates | merges |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for vlm in BASE_VLMS:
         found = measure(vlm, folder)
@@ -450,13 +484,13 @@ def table(folder: Path) -> str:
         )
         names = ", ".join(f"`{name}`" for name in vlm.templates)
         grid = grid_of(vlm.processor())
-        lines.append(f"| {vlm.name} | {names} | {grid.name} | {rule(grid)} | {numbers} |")
+        lines.append(
+            f"| {vlm.name} | {names} | {grid.name} | {rule(grid)} | {numbers} | {ran(vlm)} |"
+        )
     for refused in REFUSED:
         names = ", ".join(f"`{name}`" for name in refused.templates) or "none"
-        name, image_processor = refused.name, refused.image_processor
-        lines.append(
-            f"| {name} | {names} | {image_processor} | | | | | refused: {refused.refusal()} |"
-        )
+        status = f"refused: {refused.refusal()} | no | no | no"
+        lines.append(f"| {refused.name} | {names} | {refused.image_processor} | | | | | {status} |")
     return "\n".join(lines) + "\n"
 
 

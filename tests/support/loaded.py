@@ -7,7 +7,7 @@ from typing import Any
 
 from support.host_tools import SMALL
 
-TEMPLATES = {"qwen": "qwen2_vl", "pixtral": "pixtral"}
+TEMPLATES = {"qwen": "qwen2_vl", "qwen3vl": "qwen3_vl_nothink", "pixtral": "pixtral"}
 
 
 class Loaded:

@@ -52,6 +52,10 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "qwen3_5": (
         {
             "layer_types": ["linear_attention", "full_attention"],
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
             **mrope(2, 1, 1, mrope_interleaved=True, partial_rotary_factor=1.0),
         },
         QWEN_VISION,
@@ -79,11 +83,28 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def tiny(model_type: str, **changes: Any) -> Any:
     """Return a model of this type with random weights, with `changes` of its text settings."""
-    import torch
-    from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
+    return tiny_model(tiny_config(model_type, text=changes))
 
-    text, vision = FAMILIES[model_type]
-    config = CONFIG_MAPPING[model_type](text_config=TEXT | text | changes, vision_config=vision)
+
+def tiny_config(
+    model_type: str, *, text: dict[str, Any], vision: dict[str, Any] | None = None, **changes: Any
+) -> Any:
+    """Return its config, with changes of its own settings, its text's and its vision's."""
+    from transformers import CONFIG_MAPPING
+
+    text_settings, vision_settings = FAMILIES[model_type]
+    return CONFIG_MAPPING[model_type](
+        text_config=TEXT | text_settings | text,
+        vision_config=vision_settings | (vision or {}),
+        **changes,
+    )
+
+
+def tiny_model(config: Any) -> Any:
+    """Return a model with random weights, the same ones every time."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoModelForImageTextToText.from_config(config).float()

@@ -16,6 +16,7 @@ from ...language.templates import load_template
 from ...sampling.sample import Sample
 from .. import compat
 from ..attention import mend_attention
+from ..decoding import decoded
 from ..processors.registry import grid_of, quicken
 from .continuation import Continuation
 from .groups import GroupSize, in_groups
@@ -236,8 +237,7 @@ class LoadedModel:
         return ended(self._prompts.answer_ids(text), self._stop)
 
     def _text(self, said: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(said, skip_special_tokens=True)
-        return text
+        return decoded(self._tokenizer, said)
 
     def _generate(self, samples: Sequence[Sample], ids: Sequence[list[int]]) -> list[list[int]]:
         inputs, pad = self._inputs(samples, ids), self._tokenizer.pad_token_id
