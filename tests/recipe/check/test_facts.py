@@ -72,6 +72,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "hf download somebody/her-own-vlm tokenizer.json" in fact(recipe, "numbers").message
 
 
+@pytest.mark.slow  # it imports transformers
 def test_digits_of_their_own(tmp_path: Path) -> None:
     recipe = recipe_of(LORA, base(tmp_path / "base", SINGLE))
     found = fact(recipe, "numbers").values
