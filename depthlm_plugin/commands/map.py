@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DepthLMError
-from .options import add_camera, add_model, camera_of
+from .options import add_camera, add_model, add_ways, camera_of
 
 if TYPE_CHECKING:
     from ..cameras.source import CameraSource
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_camera(parser)
     add_model(parser)
+    add_ways(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
         from ..predict.predictor import Predictor
 
-        predictor = Predictor.load(args.model, args.adapter, args.template)
+        predictor = Predictor.load(
+            args.model, args.adapter, args.template, args.way, args.constrained
+        )
         for path, files in waiting.items():
             try:
                 note = {"picture": path, **_map(args, predictor, camera, path, grid, files)}
@@ -212,7 +215,14 @@ def _run_of(args: argparse.Namespace, predictor: Predictor, path: str) -> str:
     camera = [args.intrinsics, args.focal_px, args.fov, args.cameras, args.distortion]
     with open(path, "rb") as file:
         picture = hashlib.file_digest(file, "sha256").hexdigest()
-    asked = [picture, args.exif_rotation, args.task, args.sensor_width_mm, *camera]
+    asked = [
+        picture,
+        args.constrained,
+        args.exif_rotation,
+        args.task,
+        args.sensor_width_mm,
+        *camera,
+    ]
     text = json.dumps([weights, predictor.config.to_dict(), asked], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

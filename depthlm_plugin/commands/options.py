@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..host.inference.ways import WAYS
 
 if TYPE_CHECKING:
     from ..cameras.source import CameraSource
@@ -201,6 +202,21 @@ def numbers_of(option: str, text: str, count: int | None = None) -> list[float]:
         number = "numbers" if count is None else f"{count} numbers"
         raise ConfigError(f"{option} takes {number} with commas between, found {text!r}")
     return numbers
+
+
+def add_ways(parser: argparse.ArgumentParser) -> None:
+    """Add how a loaded model is asked."""
+    parser.add_argument(
+        "--way",
+        choices=list(WAYS),
+        default="auto",
+        help="; ".join(f"{way}: {what}" for way, what in WAYS.items()),
+    )
+    parser.add_argument(
+        "--constrained",
+        action="store_true",
+        help="let the model say nothing but a number in its template's form",
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

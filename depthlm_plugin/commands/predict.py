@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import ConfigError
-from ..host.inference.ways import WAYS
-from .options import add_camera, add_model, add_unusual, camera_of, numbers_of, stated_of
+from .options import add_camera, add_model, add_unusual, add_ways, camera_of, numbers_of, stated_of
 
 if TYPE_CHECKING:
     from ..cameras.source import CameraSource
@@ -73,17 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unusual(parser)
     add_camera(parser)
     add_model(parser)
-    parser.add_argument(
-        "--way",
-        choices=list(WAYS),
-        default="auto",
-        help="; ".join(f"{way}: {what}" for way, what in WAYS.items()),
-    )
-    parser.add_argument(
-        "--constrained",
-        action="store_true",
-        help="let the model say nothing but a number in its template's form",
-    )
+    add_ways(parser)
     parser.add_argument(
         "--interval",
         action="store_true",

@@ -300,3 +300,27 @@ def test_intervals_of_a_model_that_cannot_share_are_refused(teach, picture: Path
     language._attn_implementation = "flash_attention_2"
     with pytest.raises(ConfigError, match="intervals need a model whose questions share a picture"):
         predictor.ask(picture, CAMERA, PIXELS[:1], distribution=True)
+
+
+def test_a_map_is_made_of_the_models_answers(teach, picture: Path, tmp_path: Path, capfd) -> None:
+    model = str(teach("qwen", reference="text", prompt="plain"))
+    asked = ["--model", model, "--intrinsics", "300,300,150,100", "--grid", "6x4"]
+    files = ["--out", str(tmp_path / "d.png"), "--glb", str(tmp_path / "d.glb")]
+    assert main(["map", str(picture), *asked, *files, "--constrained", "--adaptive", "5"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert 24 <= said["answers"] <= 29
+    assert (said["camera"]["source"], said["unread"]) == ("intrinsics", 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.glb", "d.png"]
+    predictor = Predictor.load(model, constrained=True)
+    seen = read(predictor)
+    depth = predictor.map(str(picture), CAMERA, grid=(6, 4), adaptive=5)
+    assert sum(seen) <= 3  # one reading of the picture for the grid, one for what was added
+    with Image.open(tmp_path / "d.png") as image:
+        stored = np.asarray(image)
+    assert (
+        np.abs(stored / 1000 - np.minimum(depth.z_m, 65.536)).max() < 0.001
+        or (depth.z_m > 65.5).any()
+    )
+    at = [(float(x), float(y)) for x, y in depth.pixels]
+    values = [answer.value for answer in predictor.ask(str(picture), CAMERA, at)]
+    assert depth.answers_z_m == pytest.approx(values / CAMERA.distance_over_z(depth.pixels))
