@@ -32,7 +32,7 @@ LAYERS = [
     {"predict"},
     {"recipe"},
     {"curate", "bench", "harness", "demo"},
-    {"report"},
+    {"report", "app"},
     {"commands"},
     {"cli", "autoload"},
 ]
