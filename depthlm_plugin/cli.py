@@ -29,6 +29,7 @@ COMMANDS = {
     "shard": "write records as Parquet shards: for millions of rows, read lazily",
     "predict": "ask a trained model for the metres at points",
     "map": "a depth map and a point cloud of a picture, from a trained model",
+    "app": "a page to click on: metres, maps and clouds of your pictures",
     "score": "metrics of finished predictions",
     "report": "scores, plots and pictures of finished runs, as one file",
     "bench": "DepthLMBench: the evaluation sets that are there, next to published numbers",

@@ -33,7 +33,7 @@ LAYERS = [
     {"host"},
     {"predict"},
     {"curate", "bench", "harness", "demo"},
-    {"report"},
+    {"report", "app"},
     {"commands"},
     {"cli", "autoload"},
 ]

@@ -60,6 +60,7 @@ def demonstrate(out: Path, seed: int, reference: str = "marker") -> tuple[str, b
     minutes = (time.monotonic() - started) / 60
     _say(f"picture: {out / 'predictions.png'}   answers: {predictions}   {minutes:.1f} minutes")
     _say(f"more: depthlm report {out / 'after'} --media-dir {out / 'data'} --out report.html")
+    _say(f"click: depthlm app --model {out / 'trained'}, and open a picture of {out / 'data'}")
     learnt = after["predict_delta1"] > after["predict_constant_delta1"]
     if not learnt:
         _say("the model did not get past a constant answer: please report this with the seed")

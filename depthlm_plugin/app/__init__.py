@@ -1,0 +1,1 @@
+"""A page in the browser: open a picture, click, read metres."""
