@@ -150,6 +150,9 @@ def answer_text(answer: Answer) -> str:
         return f"pixel ({x:g}, {y:g}): no number could be read ({answer.reason}) in {answer.text!r}"
     kind = _KINDS.get(answer.sample.question.depth_kind or "", "")
     text = f"pixel ({x:g}, {y:g}): {answer.value:g} {answer.unit} {kind}".rstrip()
+    if answer.distribution is not None:
+        low, high = answer.distribution.interval_90
+        text += f", with 90 % probability {low:.3g} to {high:.3g} {answer.unit}"
     shorter, longer = answer.if_focal(1 - OFF), answer.if_focal(1 + OFF)
     if shorter is None or longer is None:
         return text

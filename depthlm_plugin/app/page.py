@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,7 @@ class Page:
             )
         self._predictor = predictor
         self._folder = folder
+        self._tells_intervals = True  # until it turns out that the model cannot
 
     def open(self, path: str | None) -> list[Any]:
         """Open an uploaded file; return the parts `opened, picture, camera, answers, kind, number`.
@@ -154,13 +157,20 @@ class Page:
         return [str(preview), str(cloud), text]
 
     def _ask(self, opened: Opened, pixels: list[Any]) -> Opened:
-        answers = self._predictor.ask(
+        """Ask about pixels: with intervals, as long as the model can tell them."""
+        ask = partial(
+            self._predictor.ask,
             opened.path,
             opened.found,
             pixels,
             task=self._task or "",
             exif_rotation=ROTATION,
         )
+        if self._tells_intervals:
+            with suppress(ConfigError):  # another reason comes back from the second try
+                return opened.asked(ask(distribution=True))
+        answers = ask()
+        self._tells_intervals = False
         return opened.asked(answers)
 
     def _parts(self, opened: Opened) -> list[Any]:

@@ -103,6 +103,19 @@ def test_unread_answers_are_shown_as_such(picture, tmp_path) -> None:
     assert "not known" in said
 
 
+def test_intervals_are_shown_where_the_model_tells_them(picture, tmp_path) -> None:
+    asking = page(tmp_path)
+    engine = asking._predictor._engine
+    shares = [("1.8", 0.5, True), ("2.4", 0.5, True)]
+    type(engine).weigh = lambda self, samples: [(t, shares) for t in self.answer(samples)]
+    try:
+        said = answers_html(asking.click(asking.open(picture)[0], (99, 99))[0])
+    finally:
+        del type(engine).weigh
+    assert "2 m from the camera, with 90 % probability 1.76 to 2.44 m (" in said
+    assert "probability" not in answers_html(asking.click(asking.open(picture)[0], (99, 99))[0])
+
+
 def test_turned_pictures_are_opened_as_viewers_show_them(tmp_path) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
