@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--{option} is of depth maps, which need --truth")
     from ..scoring.files import Finished, said_of
     from ..scoring.scores import Scores, finite
-    from ..scoring.table import slices_of, table_of
+    from ..scoring.table import coverage_of, slices_of, table_of
 
     found = Finished(args.predictions, args.task, args.prompt, args.expect)
     scores = Scores(found)
@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(counts | finite(scores.summary())))
     else:
         print(table_of(scores, complete=complete))
+        if covered := coverage_of(scores):
+            print(covered)
         if args.parts:
             print(f"\n{slices_of(scores, complete=complete)}\n")
         print(said)

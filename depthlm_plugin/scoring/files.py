@@ -244,6 +244,7 @@ def _of_ours(raw: Mapping[str, Any], where: str, prompt: str) -> PredictionRow:
     factor = raw.get("distance_over_z")
     if factor is not None and (not _is_finite(factor) or factor < 1 - 1e-9):
         raise RecordError("malformed row", where, f"its distance_over_z is {factor!r}")
+    _check_interval(raw.get("distribution"), where)
     if not isinstance(raw["text"], str):
         raise RecordError("malformed row", where, f"its text is {raw['text']!r}")
     row = cast(PredictionRow, dict(raw))
@@ -299,6 +300,23 @@ def _check_name(value: object, key: str, where: str) -> None:
         valid = False
     if not valid:
         raise RecordError("malformed row", where, f"its {key} is {value!r}, expected a text")
+
+
+def _check_interval(distribution: object, where: str) -> None:
+    """Refuse a distribution without an interval from a number to one that is no smaller."""
+    if distribution is None:
+        return
+    ends = distribution.get("interval_90") if isinstance(distribution, Mapping) else None
+    if not (
+        isinstance(ends, list)
+        and len(ends) == 2
+        and all(map(_is_finite, ends))
+        and ends[0] <= ends[1]
+    ):
+        raise RecordError(
+            "malformed row", where, f"its distribution has the interval_90 {ends!r}, expected"
+            " [low, high]"
+        )  # fmt: skip
 
 
 def _are_numbers(values: Mapping[str, object], names: Sequence[str]) -> bool:

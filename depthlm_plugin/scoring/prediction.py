@@ -41,6 +41,7 @@ class PredictionRow(TypedDict):
     depth_kind: NotRequired[str]  # what a depth is: distance or z
     distance_over_z: NotRequired[float]  # of a depth's pixel
     at_edge: NotRequired[bool]  # whether the pixel lies beside a depth edge
+    distribution: NotRequired[Mapping[str, Any]]  # predict.distribution's, where it was asked for
     run: NotRequired[str]  # whose weights answered; runs are not scored together
     of: NotRequired[int]  # rows that its dataset has
 

@@ -17,6 +17,7 @@ from ..geometry.camera import DEPTH_KINDS
 from ..kinds.kind import AnswerKind
 from ..kinds.units import asked_unit
 from ..tasks import TASKS
+from .coverage import Coverage
 from .intervals import interval, picture_keys, weights
 from .prediction import Cell, PredictionRow, values_of
 from .repetition import Habits
@@ -43,17 +44,20 @@ class Component:
             records say it) and `read_as` (every answer taken as a distance, and as z), each by
             label. What rows do not say is not there.
         habits: Of answers with one number.
+        coverage: Of answers that came with intervals, if any did.
     """
 
     tally: Tally
     slices: dict[str, dict[str, Tally]] = field(default_factory=dict)
     habits: Habits | None = None
+    coverage: Coverage | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics and intervals of all answers and of each slice, and the habits."""
         return {
             **_of_tally(self.tally),
             **({} if self.habits is None else {"habits": self.habits.summary()}),
+            **({} if self.coverage is None else {"coverage": self.coverage.summary()}),
             **{
                 name: {label: _of_tally(tally) for label, tally in slices.items()}
                 for name, slices in self.slices.items()
@@ -140,7 +144,8 @@ class Scores:
         """Return everything as plain data.
 
         `metrics` and `intervals` of all rows, `parts`: of each dataset and task `dataset`, `task`,
-        `metrics`, `intervals`, `habits` and, by label, the `metrics` and `intervals` of its slices.
+        `metrics`, `intervals`, `habits`, `coverage` and, by label, the `metrics` and `intervals` of
+        its slices.
         """
         return {
             "metrics": self.metrics(),
@@ -202,6 +207,10 @@ class Scores:
             add_slice("read_as", label, read_so, which)
         component.habits = component.habits or Habits()
         component.habits.add(predicted[kind.quantity], true[kind.quantity])
+        if any(row.get("distribution") for row in rows):
+            low, high = _ends(rows)
+            component.coverage = component.coverage or Coverage()
+            component.coverage.add(low, high, true[kind.quantity], drawn[cluster], len(keys))
 
     def _picture(self, row: PredictionRow) -> str:
         image = row.get("image")
@@ -251,6 +260,14 @@ def _distances(rows: Sequence[PredictionRow], targets: Floats) -> dict[str, Whic
     distance_m = targets * np.array([unit.size for unit in units]) / _METRE.size
     bins = np.searchsorted(BINS_M, distance_m, side="right") - 1
     return {bin_label(index): bins == index for index in np.unique(bins)}
+
+
+def _ends(rows: Sequence[PredictionRow]) -> tuple[Floats, Floats]:
+    """Return the lower and upper ends (N,) of the 90 % intervals of rows, NaN where none is."""
+    nothing = math.nan, math.nan
+    found = [(row.get("distribution") or {}).get("interval_90", nothing) for row in rows]
+    low, high = np.array(found, dtype=np.float64).T
+    return low, high
 
 
 def _readings(rows: Sequence[PredictionRow], targets: Floats) -> dict[str, tuple[Floats, Which]]:

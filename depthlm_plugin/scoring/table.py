@@ -65,6 +65,15 @@ def slices_of(scores: Scores, *, complete: bool = True) -> str:
     return "\n".join([*([aligned(marked)] if len(lines) > 1 else []), *said])
 
 
+def coverage_of(scores: Scores) -> str:
+    """Return a line for each dataset and task whose answers came with intervals."""
+    return "\n".join(
+        f"{dataset}, {task}: {component.coverage}"
+        for (dataset, task), component in sorted(scores.components.items())
+        if component.coverage is not None
+    )
+
+
 def _marked(lines: Sequence[tuple[str, ...]], complete: bool) -> list[tuple[str, ...]]:
     head, *others = lines
     return [(*head, ""), *((*line, "" if complete else INCOMPLETE) for line in others)]
