@@ -111,7 +111,7 @@ def test_a_folder_that_is_no_known_base_is_refused(
 
 def test_a_base_that_was_not_downloaded_is_said(tmp_path: Path, capsys) -> None:
     assert main(
-        ["recipe", "new", "Qwen/Qwen2.5-VL-32B-Instruct", "--method", "lora", "--data", "scenes",
+        ["recipe", "new", "Qwen/Qwen2.5-VL-14B-Instruct", "--method", "lora", "--data", "scenes",
          "--gpu", "24GB"]
     ) == 1  # fmt: skip
     printed = capsys.readouterr().err

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +42,13 @@ def train(models: dict[str, Path], data: Path, out: Path, **extra: Any) -> None:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str]) -> Any:
-    """What was logged since it was asked last."""
-
-    def read() -> str:
-        printed = capsys.readouterr()
-        return printed.out + printed.err
-
-    return read
+def logged() -> Iterator[Any]:
+    """What LLaMA-Factory's loggers have said in this test, wherever their own handlers write."""
+    told = StringIO()
+    handler, logger = logging.StreamHandler(told), logging.getLogger("llamafactory")
+    logger.addHandler(handler)
+    yield told.getvalue
+    logger.removeHandler(handler)
 
 
 def test_what_is_certainly_wrong_is_refused(models, data: Path, tmp_path: Path, logged) -> None:

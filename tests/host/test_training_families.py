@@ -19,7 +19,6 @@ from support.families import BASE_VLMS
 from support.families_run import (
     BORROWED,
     DEPTH_M,
-    STEPS,
     Trial,
     answers,
     overridden,
@@ -108,7 +107,7 @@ def done(request: pytest.FixtureRequest, one_thread, scenes: Path, tmp_path_fact
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Collator, "__call__", remembering)
         run_exp(overridden(trial.recipe, trial.training()))
-    return Done(trial, uris[:STEPS], batches[0])
+    return Done(trial, uris[: trial.steps], batches[0])
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +134,7 @@ def plain(done: Done, answered: list[str]) -> tuple[Any, Any]:
 def test_the_loss_of_a_repeated_batch_falls(done: Done) -> None:
     loss = losses(done.trial.adapter)
     assert all(sorted(uris) == sorted(done.uris[0]) for uris in done.uris)
-    assert loss.keys() == set(range(1, STEPS + 1))
+    assert loss.keys() == set(range(1, done.trial.steps + 1))
     assert loss[30] < loss[1] / 3
 
 

@@ -135,10 +135,20 @@ class Trial:
             small["template"] = self.template
         return small
 
+    @property
+    def steps(self) -> int:
+        """How long it is trained: PaliGemma's smallest model learns an answer more slowly."""
+        return 100 if self.kind == "paligemma" else STEPS
+
     def training(self) -> dict[str, Any]:
         """What is overridden of the recipe."""
         content = yaml.safe_load(self.recipe.text())
-        few = {"max_steps": STEPS, "logging_steps": 1, "learning_rate": 1e-2, "plot_loss": False}
+        few = {
+            "max_steps": self.steps,
+            "logging_steps": 1,
+            "learning_rate": 1e-2,
+            "plot_loss": False,
+        }
         few |= {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1}
         if "deepspeed" in content:
             few["deepspeed"] = None

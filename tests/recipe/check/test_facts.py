@@ -81,6 +81,7 @@ def test_digits_of_their_own(tmp_path: Path) -> None:
     assert list(digits_are_single(recipe)) == []
 
 
+@pytest.mark.slow  # it imports transformers
 def test_merged_digits_are_warned_of(tmp_path: Path) -> None:
     recipe = recipe_of(LORA, base(tmp_path / "base", MERGING))
     found = fact(recipe, "numbers").values
