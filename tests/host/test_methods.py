@@ -23,9 +23,14 @@ def one_thread():
 
 
 @pytest.fixture
-def go(models, data: Path, tmp_path: Path):
+def go(models, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run LLaMA-Factory in this process; return the folder of its results."""
+    from llamafactory.data.template import TEMPLATES
     from llamafactory.train.tuner import run_exp
+
+    # LLaMA-Factory writes default_system into its one template, for every later run of a process.
+    template = TEMPLATES["qwen2_vl"]
+    monkeypatch.setattr(template, "default_system", template.default_system)
 
     def go(name: str, **settings: Any) -> Path:
         values = {
