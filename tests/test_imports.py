@@ -28,7 +28,6 @@ LAYERS = [
     {"sampling"},
     {"scoring"},
     {"rewards", "pictures", "card", "maps"},
-    {"host.compat", "host.doors"},  # what is refused; without LLaMA-Factory
     {"recipe"},
     {"host"},
     {"predict"},

@@ -44,11 +44,17 @@ class FoundCamera:
         return 2 * math.degrees(math.atan(self.camera.size_wh[0] / (2 * self.camera.fx)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what results say of it: source, detail, fx in pixels, degrees, warnings."""
+        """Return what results say of it, as JSON can write it.
+
+        Source, detail, fx in pixels, all of `fx, fy, cx, cy, W, H`, the lens, degrees, warnings.
+        """
+        lens = self.camera.lens
         return {
             "source": self.source,
             "detail": self.detail,
             "focal_px": self.camera.fx,
+            "intrinsics": [*self.camera.intrinsics, *self.camera.size_wh],
+            "lens": lens and [lens.model, *lens.coefficients],
             "fov_deg": self.fov_deg,
             "warnings": list(self.warnings),
         }

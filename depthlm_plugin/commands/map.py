@@ -183,8 +183,11 @@ def _map(
 
     from ..predict.answer_file import AnswerFile
 
-    for file in files.values():
-        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for file in files.values():
+            file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DepthLMError(f"{error.filename} cannot be made: {error.strerror}") from error
     first = next(iter(files.values()))
     run = _run_of(args, predictor, path)
     answers = first.with_name(f".{first.name}.{run}.answers.jsonl")
@@ -204,17 +207,25 @@ def _map(
             progress=bar.update,
             kept=kept,
         )
-    note = _saved(depth, files, args.quantity)
+    try:
+        note = _saved(depth, files, args.quantity)
+    except OSError as error:
+        raise DepthLMError(f"{error.filename or first} cannot be written: {error}") from error
     answers.unlink()
     return note
 
 
 def _run_of(args: argparse.Namespace, predictor: Predictor, path: str) -> str:
     """Return a name for all that decides a picture's answers."""
-    weights = [os.path.realpath(place) for place in (args.model, args.adapter) if place]
+    from ..predict.answer_file import run_of
+
+    try:
+        with open(path, "rb") as file:
+            picture = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DepthLMError(f"{path} cannot be read: {error.strerror}") from error
+    weights = [place for place in (args.model, args.adapter) if place]
     camera = [args.intrinsics, args.focal_px, args.fov, args.cameras, args.distortion]
-    with open(path, "rb") as file:
-        picture = hashlib.file_digest(file, "sha256").hexdigest()
     asked = [
         picture,
         args.constrained,
@@ -223,8 +234,7 @@ def _run_of(args: argparse.Namespace, predictor: Predictor, path: str) -> str:
         args.sensor_width_mm,
         *camera,
     ]
-    text = json.dumps([weights, predictor.config.to_dict(), asked], default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return run_of(weights, predictor.config, asked)
 
 
 def _saved(depth: DepthMap, files: dict[str, Path], quantity: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from ..cameras.source import CameraSource
     from ..predict.answer import Answer
     from ..predict.many import Item, Outcome, Survey
-    from ..predict.predictor import Asked, Predictor
+    from ..predict.predictor import Predictor
+    from ..predict.questions import Asked
 
 _SHOWN = 10  # problems
 
@@ -260,13 +260,14 @@ def _said(outcome: Outcome, survey: Survey, there: int) -> str:
 
 def _run_of(args: argparse.Namespace, predictor: Predictor, questions: int) -> str:
     """Return a name for the run: that of the weights, and a digest of all that decides answers."""
-    weights = [os.path.realpath(path) for path in (args.model, args.adapter) if path]
-    served = [bool(args.server), args.server_model]
-    asked: list[Any] = [args.exif_rotation, args.task, args.time_s, args.speed_m_s]
-    asked += [args.constrained, args.interval]
+    from ..predict.answer_file import run_of
+
+    weights = [path for path in (args.model, args.adapter) if path]
+    asked: list[Any] = [bool(args.server), args.server_model, args.constrained, args.interval]
+    asked += [args.exif_rotation, args.task, args.time_s, args.speed_m_s]
     if args.records:
         asked += [os.path.realpath(args.records), questions]
     else:
         asked += [args.intrinsics, args.focal_px, args.fov, args.cameras, args.distortion]
-    text = json.dumps([weights, served, predictor.config.to_dict(), asked], default=str)
-    return f"{Path(weights[-1]).name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    name = Path(os.path.realpath(weights[-1])).name
+    return f"{name}-{run_of(weights, predictor.config, asked)}"

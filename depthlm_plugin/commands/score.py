@@ -31,8 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scale",
         type=float,
         metavar="M",
-        help="metres of one unit of whole-number maps that do not say it",
+        help="metres of one unit of maps that do not say it; floating point is metres otherwise",
     )
+    maps.add_argument("--truth-scale", type=float, metavar="M", help="the same of the true maps")
     parser.add_argument(
         "--parts",
         action="store_true",
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the scores; return 1 when they are not of a whole run."""
     if args.truth is not None:
         return _of_maps(args)
-    for option in ("quantity", "scale"):
+    for option in ("quantity", "scale", "truth_scale"):
         if getattr(args, option) is not None:
-            raise ConfigError(f"--{option} is of depth maps, which need --truth")
+            raise ConfigError(f"--{option.replace('_', '-')} is of depth maps, which need --truth")
     from ..scoring.files import Finished, said_of
     from ..scoring.scores import Scores, finite
     from ..scoring.table import coverage_of, slices_of, table_of
@@ -90,7 +91,9 @@ def _of_maps(args: argparse.Namespace) -> int:
 
     if len(args.predictions) != 1:
         raise ConfigError("with --truth give one map, or one folder of maps")
-    scores = score_files(args.predictions[0], args.truth, args.quantity, args.scale)
+    scores = score_files(
+        args.predictions[0], args.truth, args.quantity, args.scale, args.truth_scale
+    )
     means, intervals = mean_of(scores)
     if args.json:
         print(json.dumps({"maps": scores, "mean": means, "intervals": intervals}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,21 @@ def _saved(folder: str | Path) -> dict[str, Any] | None:
             f" it was written by depthlm-plugin {content.get('version')}"
         )
     return content
+
+
+def weights_state(folders: Sequence[str]) -> list[Any]:
+    """Return what tells weights from others: where they are, and their files as they are now.
+
+    Args:
+        folders: Of a model and its adapters; names on the hub stand for themselves.
+    """
+    places = [os.path.realpath(path) if os.path.isdir(path) else path for path in folders]
+    files = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for place in places
+        for path in sorted(Path(place).glob("*.safetensors"))
+    ]
+    return [places, files]
 
 
 def changes(old: DepthLMConfig, new: DepthLMConfig, keys: Collection[str]) -> list[str]:

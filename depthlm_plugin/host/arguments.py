@@ -11,8 +11,8 @@ from llamafactory.extras.constants import EngineName
 
 from ..config.saved import load_config
 from ..errors import ConfigError, HostError
+from ..recipe.doors import refuse_closed_doors
 from . import compat
-from .doors import refuse_closed_doors
 from .run import depth_datasets, trains_on_depth, weights_of
 
 read: dict[str, Any] = {}

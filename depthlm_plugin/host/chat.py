@@ -14,6 +14,7 @@ from llamafactory.extras import logging
 from ..config.saved import load_config
 from . import compat
 from .attention import mend_attention
+from .board import MOST_PIXELS
 from .mrope import with_token_types
 from .open_views import let_open
 from .quantised import mend_quantised
@@ -21,10 +22,14 @@ from .quantised import mend_quantised
 logger = logging.get_logger("llamafactory.depthlm")
 
 _MARK = "_depthlm_config"  # on a model that was trained here
+_UNSTATED_PIXELS = 768 * 768  # LLaMA-Factory's image_max_pixels, of its page too, unless set
 
 
 def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
-    """Return the engine's `__init__`, which marks a model that depthlm has trained and says so."""
+    """Return the engine's `__init__`, which marks a model that depthlm has trained and says so.
+
+    Its pictures are not made smaller where nobody has set a limit of pixels.
+    """
 
     @wraps(original)
     def initialise(self: Any, model_args: Any, *args: Any, **kwargs: Any) -> None:
@@ -38,11 +43,15 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
             setattr(self.model, _MARK, config)
             mend_attention(self.model)
             mend_quantised(self.model)
+            limit = self.processor.image_max_pixels
+            if limit == _UNSTATED_PIXELS:  # nobody asked for it, and it would change the metres
+                limit = self.processor.image_max_pixels = MOST_PIXELS
+                self.processor.image_min_pixels = 1
             logger.warning_rank0(
                 f"depthlm: {folder} answers in metres about pictures whose focal length is"
                 f" {config.focal_px:g} px, marked as depthlm render writes them. Pictures of more"
-                f" than {model_args.image_max_pixels} pixels are made smaller here, which makes"
-                " their metres wrong: set image_max_pixels."
+                f" than {limit} pixels are made smaller here, which makes their metres wrong"
+                " (image_max_pixels). With do_sample, answers are drawn at random."
             )
             return
 

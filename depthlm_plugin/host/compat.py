@@ -51,17 +51,6 @@ def require() -> None:
     )
 
 
-def liger_problem() -> str | None:
-    """Return why a run cannot use the Liger kernels that are installed, if it cannot."""
-    liger = _installed("liger-kernel")
-    if liger is None or liger >= Version("0.8"):
-        return None  # if it is not installed, LLaMA-Factory says so
-    return (
-        f"liger-kernel {liger} breaks the generation of Qwen-VL models, and so evaluation in"
-        ' metres; pip install "liger-kernel>=0.8"'
-    )
-
-
 def _installed(name: str) -> Version | None:
     try:
         return Version(version(name))

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset, Sampler
 from ..config.mixtures import preset_weight
 from ..config.saved import saved_data
 from ..errors import ConfigError
+from ..recipe.doors import once_and_weighted
 from ..records.units import open_dataset
 from ..sampling.mixture import Mixture, Permutation
 from ..sampling.sample import Sample
@@ -29,7 +30,6 @@ from ..seeds import seed_of
 from .aligned import aligned_columns
 from .board import untruncated
 from .checks import check_views
-from .doors import once_and_weighted
 from .open_views import views_as
 from .run import Run, dataset_info
 from .tokens import ShortRuns, SizedProcessor, repeated_tokens

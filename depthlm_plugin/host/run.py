@@ -20,8 +20,9 @@ from ..config.block import (
     DepthLMConfig,
     parse_block,
 )
-from ..config.saved import changes, load_config, saved_training
+from ..config.saved import changes, load_config, saved_training, weights_state
 from ..errors import ConfigError
+from ..recipe.doors import refuse_closed_doors
 from ..records import storage
 from ..records.rows import open_rows
 from ..records.stated import Stated
@@ -30,7 +31,6 @@ from ..sampling.requirements import check_served, lacking
 from ..tasks import TASKS
 from . import compat
 from .board import on_board
-from .doors import refuse_closed_doors
 from .processors.grid import Grid
 from .processors.registry import grid_of, quicken
 
@@ -153,6 +153,11 @@ def resolve_config(data_args: Any, model_args: Any, *, whole: bool = False) -> D
             break
     block = parse_block(getattr(data_args, "depthlm", None))
     if saved is None:
+        if model_args.adapter_name_or_path:
+            logger.warning_rank0(
+                "depthlm: no depthlm_config.json lies beside the adapters: what they were taught to"
+                " see is unknown, and this run's depthlm block, or its defaults, are taken for it"
+            )
         return DepthLMConfig.from_block(block)
     taught = replace(DepthLMConfig(), **{key: getattr(saved, key) for key in MODEL_KEYS})
     if whole:
@@ -220,16 +225,8 @@ def _training(model_args: Any, data_args: Any, dataset_dir: str) -> Training:
 
 def identity_of(model_args: Any, config: DepthLMConfig) -> str:
     """Return a short text that differs between weights, and between what they are shown."""
-    folders = [
-        os.path.realpath(path) if os.path.isdir(path) else path for path in weights_of(model_args)
-    ]
-    weights = [
-        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
-        for folder in folders
-        for path in sorted(Path(folder).glob("*.safetensors"))
-    ]
     shown = {key: value for key, value in config.to_dict().items() if key in MODEL_KEYS}
-    key = json.dumps([folders, weights, shown]).encode()
+    key = json.dumps([*weights_state(weights_of(model_args)), shown]).encode()
     return hashlib.blake2b(key, digest_size=6).hexdigest()
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..config.block import DepthLMConfig
+from ..config.saved import weights_state
 from ..errors import ConfigError, DepthLMError
-from .rows import key_of
+from .rows import key_of, premises_of
 
 
 class AnswerFile:
@@ -63,19 +66,36 @@ class AnswerFile:
         return len(self._answered)
 
     def has(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the question of a row is answered."""
-        return key_of(row) in self._answered
+        """Return whether the question of a row is answered.
+
+        Raises:
+            ConfigError: When it was, by another camera or with another truth.
+        """
+        return self.text_of(row) is not None
 
     def text_of(self, row: Mapping[str, Any]) -> str | None:
-        """Return what was answered to the question of a row, if it is answered."""
-        return self._answered.get(key_of(row))
+        """Return what was answered to the question of a row, if it is answered.
+
+        Raises:
+            ConfigError: When it was, by another camera or with another truth.
+        """
+        found = self._answered.get(key_of(row))
+        if found is None:
+            return None
+        text, premises = found
+        if premises != premises_of(row):
+            raise ConfigError(
+                f"{self.path}: a question about {row.get('image', row.get('images'))} was answered"
+                " when its camera or truth was another; choose another --out"
+            )
+        return text
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write answers, at once."""
         for row in rows:
             line = json.dumps({**row, "run": self._run}, ensure_ascii=False) + "\n"
             self._file.write(line.encode("utf-8", "backslashreplace"))
-            self._answered[key_of(row)] = row.get("text")
+            self._answered[key_of(row)] = str(row.get("text")), premises_of(row)
         self._file.flush()
 
     def _lock(self) -> None:
@@ -88,9 +108,9 @@ class AnswerFile:
         except OSError:
             return  # a file system without locks
 
-    def _read(self) -> dict[str, str | None]:
+    def _read(self) -> dict[str, tuple[str, bytes]]:
         self._file.seek(0)
-        answered: dict[str, str | None] = {}
+        answered: dict[str, tuple[str, bytes]] = {}
         end = 0
         for number, line in enumerate(self._file, start=1):
             if not line.endswith(b"\n"):
@@ -99,7 +119,7 @@ class AnswerFile:
             end += len(line)
             try:
                 row = json.loads(line)
-                run, text = row["run"], row.get("text")
+                run, text = row["run"], str(row.get("text"))
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigError(
                     f"{self.path}:{number} is no answer of depthlm predict; choose another --out"
@@ -109,6 +129,18 @@ class AnswerFile:
                     f"{self.path}:{number} is of run {run!r}, this is {self._run!r}: other weights,"
                     " cameras or questions; choose another --out"
                 )
-            answered[key_of(row)] = text
+            answered[key_of(row)] = text, premises_of(row)
         self._file.seek(0, 2)
         return answered
+
+
+def run_of(weights: Sequence[str], config: DepthLMConfig, decides: Sequence[Any]) -> str:
+    """Return a digest of all that decides a run's answers.
+
+    Args:
+        weights: Folder or name of the model, and of its adapter; their files count as they are now.
+        config: How the model was trained to see.
+        decides: Whatever else does, as JSON can write it.
+    """
+    text = json.dumps([weights_state(weights), config.to_dict(), decides], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

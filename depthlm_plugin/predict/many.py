@@ -19,7 +19,8 @@ from ..records.units import open_dataset
 from ..sampling.planned import LeftOut
 from .answer import Answer
 from .engine import UnansweredError
-from .predictor import Asked, Predictor
+from .predictor import Predictor
+from .questions import Asked
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp", ".tif", ".tiff", ".avif", ".gif")
 _CHUNK_S = 10.0  # seconds of answers that are lost at most when a run is stopped, about

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
-from typing import Any
+from typing import Unpack
 
 from ..cameras.source import CameraSource, FoundCamera
 from ..config.block import DepthLMConfig
@@ -16,33 +15,24 @@ from ..geometry.camera import Camera
 from ..maps.depth_map import DepthMap
 from ..sampling.given import asked_samples
 from ..sampling.planner import Planner
-from ..sampling.sample import Sample
 from ..tasks import TASKS, Task
 from .answer import Answer
 from .answer_file import AnswerFile
 from .distribution import Distribution
 from .engine import Engine, Weighing
 from .mapping import DEPTH_TASKS, map_of
+from .questions import (
+    Asked,
+    CameraOptions,
+    given_numbers,
+    groups_of,
+    paths_of,
+    source_of,
+    sources_of,
+)
 from .rows import row_of
 
 _AT_ONCE = 256  # questions of a map, so that progress is seen
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question that can be answered, and the cameras by which it is shown.
-
-    Attributes:
-        sample: What the model is shown and asked.
-        cameras: Of each picture, and where it comes from.
-    """
-
-    sample: Sample
-    cameras: tuple[FoundCamera, ...]
-
-    def answered(self, text: str, distribution: Distribution | None = None) -> Answer:
-        """Return the answer that a text of the model is."""
-        return Answer.of(self.sample, text, self.cameras, distribution)
 
 
 class Predictor:
@@ -142,16 +132,11 @@ class Predictor:
         at: Sequence[tuple[float, float]] = (),
         *,
         task: str = "depth",
-        intrinsics: Sequence[float] | None = None,
-        focal_px: float | None = None,
-        fov_deg: float | None = None,
-        cameras: str | PathLike[str] | None = None,
-        distortion: Any = None,
-        sensor_width_mm: float | None = None,
         time_s: float | None = None,
         speed_m_s: float | None = None,
         exif_rotation: str | None = None,
         distribution: bool = False,
+        **known: Unpack[CameraOptions],
     ) -> list[Answer]:
         """Return the model's answer for each pixel, shown exactly as in training.
 
@@ -165,18 +150,13 @@ class Predictor:
                 as many as its task is about: of `two_point_distance` every two that follow each
                 other, of `relative_pose` none.
             task: What is asked, one of those that the model learnt.
-            intrinsics: fx, fy, cx, cy, pixels.
-            focal_px: Focal length, pixels.
-            fov_deg: Horizontal field of view, degrees.
-            cameras: A `cameras.json` or a COLMAP model.
-            distortion: The lens, as records state it.
-            sensor_width_mm: The sensor's longer side, for a focal length in EXIF.
             time_s: Seconds that questions of `speed` state.
             speed_m_s: Metres a second that questions of `time` state.
             exif_rotation: `apply` where pixels and camera are of the picture as its EXIF
                 orientation turns it, as viewers show it; `ignore`: of the stored one. By default
                 as the model was trained, which mostly is to refuse such pictures.
             distribution: Whether answers come with what else the model could have said.
+            **known: What is known of the camera in its place: see `CameraOptions`.
 
         Raises:
             ConfigError: For a task that the model did not learn, or whose pictures, pixels or
@@ -184,17 +164,9 @@ class Predictor:
                 view the model's image processor would resample.
             RecordError: For a picture, camera or pixel that cannot be used.
         """
-        known = {
-            "intrinsics": intrinsics,
-            "focal_px": focal_px,
-            "fov_deg": fov_deg,
-            "file": cameras,
-            "distortion": distortion,
-            "sensor_width_mm": sensor_width_mm,
-        }
         asked = self.questions(
             image,
-            camera if isinstance(camera, Sequence) else _source(camera, known),
+            camera if isinstance(camera, Sequence) else source_of(camera, known),
             at,
             task=task,
             time_s=time_s,
@@ -221,13 +193,13 @@ class Predictor:
             RecordError: As `ask`.
         """
         asked = self._learnt(task)
-        paths = _paths(image)
-        given = _given(asked, time_s, speed_m_s)
-        groups = _groups(asked, paths, at)
+        paths = paths_of(image)
+        given = given_numbers(asked, time_s, speed_m_s)
+        groups = groups_of(asked, paths, at)
         planner = self.planner([task], exif_rotation)
         found = tuple(
             source.find(path, planner.config.exif_rotation)
-            for source, path in zip(_sources(camera, len(paths)), paths, strict=True)
+            for source, path in zip(sources_of(camera, len(paths)), paths, strict=True)
         )
         pictures = [(path, one.camera) for path, one in zip(paths, found, strict=True)]
         samples = asked_samples(planner, asked, pictures, groups, given)
@@ -268,13 +240,8 @@ class Predictor:
         task: str | None = None,
         progress: Callable[[int], object] | None = None,
         kept: AnswerFile | None = None,
-        intrinsics: Sequence[float] | None = None,
-        focal_px: float | None = None,
-        fov_deg: float | None = None,
-        cameras: str | PathLike[str] | None = None,
-        distortion: Any = None,
-        sensor_width_mm: float | None = None,
         exif_rotation: str | None = None,
+        **known: Unpack[CameraOptions],
     ) -> DepthMap:
         """Return the depth of every pixel of a picture, from answers about some of them.
 
@@ -287,33 +254,20 @@ class Predictor:
             progress: Called with the number of answers, after each few.
             kept: Answers of a run that was stopped, which are not asked for again; new ones are
                 added to it.
-            intrinsics: As `ask` takes it.
-            focal_px: As `ask` takes it.
-            fov_deg: As `ask` takes it.
-            cameras: As `ask` takes it.
-            distortion: As `ask` takes it.
-            sensor_width_mm: As `ask` takes it.
             exif_rotation: As `ask` takes it.
+            **known: What is known of the camera, as `ask` takes it.
 
         Raises:
             ConfigError: For a model that learnt no depth; as `ask`.
             DepthLMError: When no answer could be read.
             RecordError: As `ask`.
         """
-        known = {
-            "intrinsics": intrinsics,
-            "focal_px": focal_px,
-            "fov_deg": fov_deg,
-            "file": cameras,
-            "distortion": distortion,
-            "sensor_width_mm": sensor_width_mm,
-        }
         learnt = [name for name in DEPTH_TASKS if name in self._config.tasks]
         task = task or next(iter(learnt), DEPTH_TASKS[0])
         if task not in DEPTH_TASKS:
             raise ConfigError(f"a map is made of {' or '.join(DEPTH_TASKS)}, not of {task}")
         planner, path = self.planner([task], exif_rotation), fspath(image)
-        found = _source(camera, known).find(path, planner.config.exif_rotation)
+        found = source_of(camera, known).find(path, planner.config.exif_rotation)
 
         def ask(pixels: Sequence[tuple[float, float]]) -> list[Answer]:
             answers: list[Answer] = []
@@ -380,60 +334,3 @@ def _config_of(folder: str) -> DepthLMConfig:
             " focal length, mark and prompt are unknown"
         )
     return config
-
-
-def _paths(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
-    images = [image] if isinstance(image, (str, PathLike)) else image
-    return [fspath(one) for one in images]
-
-
-def _given(task: Task, time_s: float | None, speed_m_s: float | None) -> Mapping[str, float]:
-    """Return the numbers that a task's question states, by placeholder."""
-    options = {"time": ("time_s", time_s), "speed": ("speed_m_s", speed_m_s)}
-    given = {}
-    for placeholder, (option, number) in options.items():
-        if placeholder in task.given:
-            if number is None or not (math.isfinite(number) and number > 0):
-                raise ConfigError(f"task {task.name} states {option}, above 0; found {number}")
-            given[placeholder] = number
-        elif number is not None:
-            raise ConfigError(f"task {task.name} states no {option}; leave it out")
-    return given
-
-
-def _groups(
-    task: Task, paths: Sequence[str], at: Sequence[tuple[float, float]]
-) -> list[list[tuple[float, float]]]:
-    """Return the pixels of each question."""
-    if len(paths) != task.images:
-        what = "one picture" if task.images == 1 else f"{task.images} pictures"
-        raise ConfigError(f"task {task.name} is about {what}, found {len(paths)}")
-    pixels = [(float(x), float(y)) for x, y in at]
-    if not all(map(math.isfinite, [part for pixel in pixels for part in pixel])):
-        raise ConfigError(f"pixels must be finite numbers, found {pixels}")
-    if not task.points:
-        if pixels:
-            raise ConfigError(f"task {task.name} is about whole pictures; give no pixels")
-        return [[]]
-    if len(pixels) % task.points:
-        raise ConfigError(f"task {task.name} is about {task.points} pixels a question, found"
-                          f" {len(pixels)} in all")  # fmt: skip
-    return [pixels[start : start + task.points] for start in range(0, len(pixels), task.points)]
-
-
-def _source(camera: Any, known: Mapping[str, Any]) -> CameraSource:
-    """Return where the camera of each picture comes from."""
-    if not isinstance(camera, CameraSource):
-        return CameraSource(camera=camera, **known)
-    also = [name for name, value in known.items() if value is not None]
-    if also:
-        raise ConfigError(f"give a camera or {' and '.join(also)}, not both")
-    return camera
-
-
-def _sources(camera: CameraSource | Sequence[Camera], pictures: int) -> list[CameraSource]:
-    if isinstance(camera, CameraSource):
-        return [camera] * pictures
-    if len(camera) != pictures:
-        raise ConfigError(f"found {len(camera)} cameras, expected one for each picture")
-    return [CameraSource(camera=one) for one in camera]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -40,3 +41,9 @@ def key_of(row: Mapping[str, Any]) -> str:
     """Return what tells a row's question from every other of its file."""
     parts = {name: row.get(name, [row.get(name[:-1])]) for name in ("images", "pixels", "points")}
     return json.dumps([row.get("dataset"), row.get("row"), row.get("task"), *parts.values()])
+
+
+def premises_of(row: Mapping[str, Any]) -> bytes:
+    """Return a digest of what a row's question took as given: truth and cameras."""
+    text = json.dumps([row.get("target"), row.get("camera")], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -34,15 +35,21 @@ class MapFile:
     quantity: str | None
 
 
-def read_map(path: Path, scale_m: float | None = None, quantity: str | None = None) -> MapFile:
+def read_map(
+    path: Path,
+    scale_m: float | None = None,
+    quantity: str | None = None,
+    option: str = "--scale",
+) -> MapFile:
     """Return the depth map of a file.
 
     Args:
         path: A PNG of whole numbers, a floating-point TIFF, an NPY, or an NPZ with `z_m` or
             `distance_m` (or one array).
-        scale_m: Metres of one unit, for a file of whole numbers that does not say it; floating
-            point is metres.
+        scale_m: Metres of one unit, for a file that does not say it; of floating point 1 where
+            nobody does.
         quantity: Which of an NPZ's two is wanted.
+        option: What to call `scale_m` in errors.
 
     Raises:
         DepthLMError: For a file that cannot be read, is no map of numbers, contradicts what is
@@ -57,18 +64,22 @@ def read_map(path: Path, scale_m: float | None = None, quantity: str | None = No
         raise DepthLMError(
             f"{path}: a depth map has one number a pixel, found {raw.dtype} of {shape}"
         )
-    told = note.get("metres_per_unit")
+    told, kind = note.get("metres_per_unit"), note.get("quantity")
+    if kind not in (None, *_KEYS) or not (told is None or _is_scale(told)):
+        raise DepthLMError(f"{path}: its note of units cannot be read: {note}")
     if told is not None and scale_m is not None and told != scale_m:
-        raise DepthLMError(f"{path}: says {told:g} m a unit, but --scale is {scale_m:g}")
-    scale = 1.0 if raw.dtype.kind == "f" else scale_m
-    if told is not None:
-        scale = told
-    if scale is None:
+        raise DepthLMError(f"{path}: says {told:g} m a unit, but {option} is {scale_m:g}")
+    scale = scale_m if told is None else told
+    if scale is None and raw.dtype.kind != "f":
         raise DepthLMError(
-            f"{path}: does not say how many metres one unit is; give --scale (0.001 for"
+            f"{path}: does not say how many metres one unit is; give {option} (0.001 for"
             " millimetres)"
         )
-    return MapFile(raw.astype(np.float64) * scale, note.get("quantity"))
+    return MapFile(raw.astype(np.float64) * (1.0 if scale is None else scale), kind)
+
+
+def _is_scale(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and value > 0
 
 
 def score_files(
@@ -76,6 +87,7 @@ def score_files(
     truth: str | PathLike[str],
     quantity: str | None = None,
     scale_m: float | None = None,
+    truth_scale_m: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Return the scores of depth maps against true ones, by name: see `maps.score_map`.
 
@@ -83,7 +95,8 @@ def score_files(
         predicted: A map, or a folder of maps.
         truth: The true map, or a folder that has one of the same name for each; endings may differ.
         quantity: What maps hold that do not say it, `z` or `distance`.
-        scale_m: Metres of one unit of whole-number maps that do not say it.
+        scale_m: Metres of one unit of predicted maps that do not say it.
+        truth_scale_m: The same of true ones.
 
     Raises:
         DepthLMError: For a map without its pair, z held against distance, or a map that says
@@ -91,7 +104,7 @@ def score_files(
     """
     scores = {}
     for name, (one, other) in _pairs(Path(predicted), Path(truth)).items():
-        true = read_map(other, scale_m, quantity)
+        true = read_map(other, truth_scale_m, quantity, "--truth-scale")
         told = read_map(one, scale_m, quantity or true.quantity)
         kinds = [file.quantity or quantity for file in (told, true)]
         for path, kind in zip((one, other), kinds, strict=True):
@@ -159,6 +172,8 @@ def _numbers(path: Path, quantity: str | None) -> tuple[NDArray[Any], dict[str, 
                 raise ValueError(f"expected an array {wanted}, found {', '.join(arrays.files)}")
             return arrays[arrays.files[0]], {}
     with Image.open(path) as image:
+        if image.mode in ("1", "P"):
+            raise ValueError(f"its pixels (mode {image.mode}) are colours, not depths")
         text = image.info.get("depthlm") if kind == ".png" else _description(image)
         note = json.loads(text) if text else {}
         return np.asarray(image), note if isinstance(note, dict) else {}

@@ -224,6 +224,8 @@ def test_records_are_scored(capsys, engine, record_folder, make_record, tmp_path
         "source": "record",
         "detail": "the record's intrinsics",
         "focal_px": 150.0,
+        "intrinsics": [150.0, 148.0, 99.0, 76.0, 200, 150],
+        "lens": None,
         "fov_deg": pytest.approx(67.38, abs=0.01),
         "warnings": [],
     }

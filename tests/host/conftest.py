@@ -116,6 +116,7 @@ def llamafactory_url(served_model: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = ["llamafactory-cli", "api", "--model_name_or_path", str(served_model)]
     command += ["--template", "qwen2_vl", "--infer_backend", "huggingface"]
+    command += ["--image_max_pixels", "500000"]
     variables = environment(API_HOST="127.0.0.1", API_PORT=str(port))
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(

@@ -27,14 +27,7 @@ from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.host.lazy import EpochSampler, LazySamples
 from depthlm_plugin.sampling.sample import Question
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -8,18 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from support.host_tools import SMALL, losses
 
 from depthlm_plugin.config.saved import load_config
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

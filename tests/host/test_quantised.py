@@ -21,12 +21,7 @@ PARTS = {
 KINDS = {4: ("Linear4bit", torch.uint8), 8: ("Linear8bitLt", torch.int8)}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("family", PARTS)

@@ -33,7 +33,7 @@ def test_a_server_gives_the_answers_of_the_weights(
 def test_its_limit_of_pixels_is_found_before_the_first_question(
     served_model: Path, llamafactory_url: str, data: Path, tmp_path: Path
 ) -> None:
-    """LLaMA-Factory's own limit is 768 x 768 pixels; this view has more."""
+    """This view has more than the 500 000 pixels that the server was told to keep to."""
     folder = tmp_path / "sharp"
     shutil.copytree(served_model, folder)
     save_config(DepthLMConfig(**SMALL | {"focal_px": 1000}), folder, "qwen2_vl")

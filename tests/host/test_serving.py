@@ -21,19 +21,25 @@ from depthlm_plugin.predict.answer import Answer
 SYSTEM = "You measure pictures."
 
 
-def chat_of(model: Path) -> ChatModel:
+def chat_of(model: Path, **limits: int) -> ChatModel:
     return ChatModel(
         {
             "model_name_or_path": str(model),
             "template": "qwen2_vl",
             "infer_backend": "huggingface",
             "infer_dtype": "float32",
-            "image_max_pixels": 10**6,
-            "image_min_pixels": 1,
             "do_sample": False,
             "max_new_tokens": 64,
         }
+        | limits
     )
+
+
+def test_pictures_are_made_smaller_only_where_somebody_said_so(teach, models) -> None:
+    assert chat_of(teach("qwen")).engine.processor.image_max_pixels == 2**26
+    stated = chat_of(teach("qwen"), image_max_pixels=500_000)
+    assert stated.engine.processor.image_max_pixels == 500_000
+    assert chat_of(models["qwen"]).engine.processor.image_max_pixels == 768 * 768
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from huggingface_hub import ModelCard, RepoUrl
 from huggingface_hub.utils import filter_repo_objects
 from support.host_tools import ROOT, SMALL, Cli, losses, rows
@@ -32,13 +31,7 @@ STEPS = 6
 ASKED = 5
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked workers inherit torch's thread pool dead; this process collates before it forks."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

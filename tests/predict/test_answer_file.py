@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError, DepthLMError
-from depthlm_plugin.predict.answer_file import AnswerFile
+from depthlm_plugin.predict.answer_file import AnswerFile, run_of
 
 
 def row(image="a.png", x=1, **changes):
@@ -74,3 +75,26 @@ def test_two_processes_do_not_share_it(tmp_path) -> None:
     with AnswerFile(path, "run"), pytest.raises(DepthLMError, match="by another process"):
         AnswerFile(path, "run")
     AnswerFile(path, "run").__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("changed", [{"target": 2.5}, {"camera": {"focal_px": 700.0}}])
+def test_an_answer_by_another_camera_or_truth_is_not_taken(tmp_path, changed) -> None:
+    given = row(text="x", target=2.0, camera={"focal_px": 800.0})
+    with AnswerFile(tmp_path / "a.jsonl", "run") as file:
+        file.add([given])
+    with AnswerFile(tmp_path / "a.jsonl", "run") as file:
+        assert file.text_of(given) == "x"
+        assert not file.has(given | {"pixel": [3, 4]})
+        with pytest.raises(ConfigError, match="camera or truth was another"):
+            file.has(given | changed)
+
+
+def test_weights_that_were_trained_again_are_another_run(tmp_path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"one")
+    first = run_of([str(tmp_path)], DepthLMConfig(), ["depth"])
+    assert run_of([str(tmp_path)], DepthLMConfig(), ["depth"]) == first
+    weights.write_bytes(b"other")
+    assert run_of([str(tmp_path)], DepthLMConfig(), ["depth"]) != first
+    weights.write_bytes(b"one")
+    assert run_of([str(tmp_path)], DepthLMConfig(focal_px=700), ["depth"]) != first

@@ -15,7 +15,7 @@ from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.predict.answer import Answer
 from depthlm_plugin.predict.engine import UnansweredError
 from depthlm_plugin.predict.many import Outcome, PictureQuestions, answer_all, pictures_in
-from depthlm_plugin.predict.predictor import Asked
+from depthlm_plugin.predict.questions import Asked
 from depthlm_plugin.sampling.sample import Sample
 
 AT = [(x, 75) for x in range(20, 180, 10)]

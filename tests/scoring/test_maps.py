@@ -145,6 +145,8 @@ def test_folders_are_held_together_by_name(tmp_path, capsys) -> None:
         (("a.png", NOTE), ("a.npy", None), {}, "give --quantity"),
         (("a.png", None), ("a.npz", "z_m"), {"quantity": "z"}, "give --scale"),
         (("a.png", NOTE), ("a.npz", "z_m"), {"scale_m": 0.01}, "--scale is 0.01"),
+        (("a.npz", "z_m"), ("a.png", None), {"quantity": "z"}, "give --truth-scale"),
+        (("a.png", {"metres_per_unit": "1"}), ("a.npz", "z_m"), {}, "note of units"),
         (("a.png", NOTE), ("b.npz", "z_m"), {}, "needs its pair"),
         (("a.png", NOTE), ("a.npz", "z_m"), {"quantity": "distance"}, "z_m|says that it holds z"),
     ],
@@ -168,6 +170,21 @@ def test_unreadable_maps(tmp_path, name) -> None:
     (tmp_path / name).write_bytes(b"\x89PNG no")
     with pytest.raises(DepthLMError, match="cannot be read"):
         read_map(tmp_path / name)
+
+
+def test_a_scale_is_never_ignored(tmp_path) -> None:
+    save(tmp_path / "mm.npy", TRUTH * 1000)
+    save(tmp_path / "m.npy", TRUTH)
+    [scores] = score_files(tmp_path / "mm.npy", tmp_path / "m.npy", "z", 0.001).values()
+    assert scores["abs_rel"] < 1e-6
+    [scores] = score_files(tmp_path / "m.npy", tmp_path / "mm.npy", "z", None, 0.001).values()
+    assert scores["abs_rel"] < 1e-6
+
+
+def test_colours_of_a_palette_are_no_depths(tmp_path) -> None:
+    Image.new("P", (4, 3)).save(tmp_path / "a.png")
+    with pytest.raises(DepthLMError, match="colours, not depths"):
+        read_map(tmp_path / "a.png", 0.001)
 
 
 def test_a_colour_picture_is_no_map(tmp_path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...config.block import DepthLMConfig
-from ...host.doors import closed_doors
+from ..doors import closed_doors
 from .finding import Finding, error, warning
 from .settings import Settings
 
@@ -13,7 +13,7 @@ _ANSWER_TOKENS = 45  # the official one takes about 40
 
 
 def depth_can_use_it(recipe: Settings) -> Iterator[Finding]:
-    """Yield stages and options with which no depth run starts (`host/doors.py`)."""
+    """Yield stages and options with which no depth run starts (`recipe/doors.py`)."""
     config = recipe.config or DepthLMConfig()
     for closed in closed_doors(recipe.get, config, trains=recipe.trains):
         yield error(closed.key, closed.reason, closed.change)

@@ -1,7 +1,7 @@
 """Says which of LLaMA-Factory's settings depth data cannot use, and why: one list for all who ask.
 
-A run asks when its arguments are parsed, before anything is loaded (`arguments.py`), and where
-it loads its datasets (`run.py`); `depthlm recipe check` asks without a run.
+A run asks when its arguments are parsed, before anything is loaded (`host/arguments.py`), and where
+it loads its datasets (`host/run.py`); `depthlm recipe check` asks without a run.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from packaging.version import Version
 
 from ..config.block import DepthLMConfig
 from ..errors import ConfigError
-from . import compat
 
 Get = Callable[[str], Any]
 """Returns the value of one of LLaMA-Factory's keys; None where it is not given."""
@@ -143,7 +145,7 @@ def _listed(reasons: Mapping[str, str], get: Get) -> Iterator[Closed]:
 
 def _of_liger(get: Get) -> Iterator[Closed]:
     asked = [key for key in ("enable_liger_kernel", "use_liger_kernel") if get(key)]
-    problem = compat.liger_problem() if asked else None
+    problem = _liger_problem() if asked else None
     if problem:
         yield Closed(asked[0], f"{problem}, or remove {asked[0]}", f"{asked[0]}: false")
 
@@ -223,3 +225,17 @@ def refuse_closed_doors(groups: Sequence[Any], block: object, *, trains: bool) -
     closed = closed_doors(get, DepthLMConfig.from_block(block), trains=trains)
     if closed:
         raise ConfigError("depthlm: " + "; ".join(map(str, closed)))
+
+
+def _liger_problem() -> str | None:
+    """Return why a run cannot use the Liger kernels that are installed, if it cannot."""
+    try:
+        liger = Version(version("liger-kernel"))
+    except PackageNotFoundError:
+        return None  # LLaMA-Factory says so
+    if liger >= Version("0.8"):
+        return None
+    return (
+        f"liger-kernel {liger} breaks the generation of Qwen-VL models, and so evaluation in"
+        ' metres; pip install "liger-kernel>=0.8"'
+    )
