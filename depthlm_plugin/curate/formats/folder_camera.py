@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras.exif import focal_of
 from ...errors import ConfigError, RecordError
 from ...geometry.arrays import Floats
 from ...geometry.camera import Camera
@@ -22,8 +23,7 @@ from .pairing import fill
 _NAMES = ("intrinsics.json", "K.txt", "K.npy", "intrinsics.npy", "intrinsics.npz")
 _MOST_NUMBERS = 16  # of a camera's matrix
 _MOST_BYTES = 1 << 20  # of an archive of arrays, unpacked
-_EXIF, _EXIF_F35 = 0x8769, 0xA405  # the EXIF block, FocalLengthIn35mmFilm
-_FILM_PX = 36.0  # millimetres, the long side of a 35 mm picture
+_EXIF = 0x8769  # the EXIF block
 
 
 def find_camera(
@@ -224,17 +224,15 @@ def assumed_camera(
 
     Raises:
         ConfigError: For another `fov`.
-        RecordError: `no intrinsics` in the EXIF block.
+        RecordError: `no intrinsics` that can be used in the EXIF block.
     """
     width, height = size_wh
     if fov == "exif":
         with opened_image(picture, "unreadable image", where, "the picture") as image:
-            focal_mm = float(image.getexif().get_ifd(_EXIF).get(_EXIF_F35) or 0)
-        if not focal_mm:
-            raise RecordError(
-                "no intrinsics", where, "the picture has no EXIF FocalLengthIn35mmFilm"
-            )
-        focal_px = max(size_wh) * focal_mm / _FILM_PX
+            found = focal_of(dict(image.getexif().get_ifd(_EXIF)), image.size)
+        if found.focal_px is None:
+            raise RecordError("no intrinsics", where, f"EXIF: {'; '.join(found.problems)}")
+        focal_px = found.focal_px
     else:
         try:
             degrees = float(fov)
