@@ -81,6 +81,7 @@ def test_tiles_show_what_training_sees(records, capsys):
             }
 
 
+@pytest.mark.slow  # two starts of Python
 def test_a_terminal_is_not_shown_a_page_of_json(records):
     out = records.parent / "sheet.png"
     command = [sys.executable, "-m", "depthlm_plugin.cli", "preview", str(records), "--count", "1"]

@@ -52,7 +52,11 @@ def kinds(root):
     return sorted(found.values())
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize(
+    "dataset",
+    # tum has seven kinds of files, each read three times
+    [pytest.param(name, marks=pytest.mark.slow) if name == "tum" else name for name in DATASETS],
+)
 def test_a_link_out_of_the_root_is_not_followed(dataset, tmp_path):
     root = tmp_path / "raw"
     options = write(dataset, root)

@@ -361,6 +361,7 @@ def test_files_that_name_no_split_are_train(tmp_path, capsys):
     assert "by their names there are 2 of no split, 1 of test" in said
 
 
+@pytest.mark.slow  # starts processes
 def test_workers_do_not_matter(tmp_path, capsys):
     root = tmp_path / "raw"
     write_shards(root, rgbd_columns(poses=POSES * 20), shards=3, group_rows=7)

@@ -89,6 +89,7 @@ def test_merged_digits_are_warned_of(tmp_path: Path) -> None:
     assert keys(list(digits_are_single(recipe))) == [("warning", "model_name_or_path")]
 
 
+@pytest.mark.slow  # transformers tries everything before it gives up
 def test_a_damaged_tokenizer_is_said(tmp_path: Path) -> None:
     given = base(tmp_path / "base", SINGLE)
     (tmp_path / "base" / "tokenizer.json").write_text("{")
