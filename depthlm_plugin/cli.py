@@ -30,6 +30,7 @@ COMMANDS = {
     "predict": "ask a trained model for the metres at points",
     "map": "a depth map and a point cloud of a picture, from a trained model",
     "app": "a page to click on: metres, maps and clouds of your pictures",
+    "calibrate": "map a trained model's metres to true ones, where that helps",
     "score": "metrics of finished predictions",
     "report": "scores, plots and pictures of finished runs, as one file",
     "bench": "DepthLMBench: the evaluation sets that are there, next to published numbers",

@@ -145,13 +145,16 @@ def answers_html(opened: Opened) -> str:
 
 def answer_text(answer: Answer) -> str:
     """Return an answer in a line: metres of what, and what an error in the focal length does."""
-    x, y = answer.pixel or (math.nan, math.nan)
-    if answer.value is None:
+    (x, y), best = answer.pixel or (math.nan, math.nan), answer.best
+    if best is None:
         return f"pixel ({x:g}, {y:g}): no number could be read ({answer.reason}) in {answer.text!r}"
     kind = _KINDS.get(answer.sample.question.depth_kind or "", "")
-    text = f"pixel ({x:g}, {y:g}): {answer.value:g} {answer.unit} {kind}".rstrip()
-    if answer.distribution is not None:
-        low, high = answer.distribution.interval_90
+    text = f"pixel ({x:g}, {y:g}): {best:.4g} {answer.unit} {kind}".rstrip()
+    if answer.calibration is not None:
+        text += f", calibrated; the model said {answer.value:g}"
+    interval = answer.interval_90
+    if interval is not None:
+        low, high = interval
         text += f", with 90 % probability {low:.3g} to {high:.3g} {answer.unit}"
     shorter, longer = answer.if_focal(1 - OFF), answer.if_focal(1 + OFF)
     if shorter is None or longer is None:
@@ -174,10 +177,11 @@ def apart_m(first: Answer, second: Answer) -> float | None:
 
 
 def _place_m(answer: Answer) -> Floats | None:
-    if answer.value is None or answer.pixel is None:
+    best = answer.best
+    if best is None or answer.pixel is None:
         return None
     camera, kind = answer.camera.camera, answer.sample.question.depth_kind or "z"
-    z_m = convert_depth([answer.value], [answer.pixel], camera, kind=kind, to="z")
+    z_m = convert_depth([best], [answer.pixel], camera, kind=kind, to="z")
     place: Floats = camera.unproject([answer.pixel], z_m)[0]
     return place
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import redirect_stdout, suppress
 
-from .options import add_model
+from .options import add_model, add_uncalibrated
 
 _HOST, _PORT = "127.0.0.1", 7860
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=_PORT, help=f"(default: {_PORT})")
     add_model(parser)
+    add_uncalibrated(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
         from ..app.serve import server_of
         from ..predict.predictor import Predictor
 
-        predictor = Predictor.load(args.model, args.adapter, args.template)
+        predictor = Predictor.load(
+            args.model, args.adapter, args.template, calibrated=not args.uncalibrated
+        )
         with server_of(predictor, args.host, args.port) as (server, listening):
             if args.host not in (_HOST, "localhost", "::1"):
                 print(

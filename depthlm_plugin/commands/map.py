@@ -94,7 +94,12 @@ def run(args: argparse.Namespace) -> int:
         from ..predict.predictor import Predictor
 
         predictor = Predictor.load(
-            args.model, args.adapter, args.template, args.way, args.constrained
+            args.model,
+            args.adapter,
+            args.template,
+            args.way,
+            args.constrained,
+            calibrated=not args.uncalibrated,
         )
         for path, files in waiting.items():
             try:
@@ -212,7 +217,8 @@ def _map(
     except OSError as error:
         raise DepthLMError(f"{error.filename or first} cannot be written: {error}") from error
     answers.unlink()
-    return note
+    kinds = {task: one.kind for task, one in predictor.calibrations.items()}
+    return note | {"calibrated": kinds}
 
 
 def _run_of(args: argparse.Namespace, predictor: Predictor, path: str) -> str:

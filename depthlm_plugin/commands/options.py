@@ -217,6 +217,16 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the model say nothing but a number in its template's form",
     )
+    add_uncalibrated(parser)
+
+
+def add_uncalibrated(parser: argparse.ArgumentParser) -> None:
+    """Add that answers stay as the model gave them."""
+    parser.add_argument(
+        "--uncalibrated",
+        action="store_true",
+        help="leave out what depthlm calibrate saved beside the weights",
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

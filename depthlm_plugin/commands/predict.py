@@ -111,7 +111,14 @@ def _predictor(args: argparse.Namespace) -> Predictor:
     from ..predict.predictor import Predictor
 
     if not args.server:
-        return Predictor.load(args.model, args.adapter, args.template, args.way, args.constrained)
+        return Predictor.load(
+            args.model,
+            args.adapter,
+            args.template,
+            args.way,
+            args.constrained,
+            calibrated=not args.uncalibrated,
+        )
     return Predictor.served(
         args.server,
         args.adapter or args.model,
@@ -265,6 +272,7 @@ def _run_of(args: argparse.Namespace, predictor: Predictor, questions: int) -> s
     weights = [path for path in (args.model, args.adapter) if path]
     asked: list[Any] = [bool(args.server), args.server_model, args.constrained, args.interval]
     asked += [args.exif_rotation, args.task, args.time_s, args.speed_m_s]
+    asked += [{task: str(one) for task, one in predictor.calibrations.items()}]
     if args.records:
         asked += [os.path.realpath(args.records), questions]
     else:

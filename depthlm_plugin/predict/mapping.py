@@ -66,8 +66,8 @@ def map_of(
         z_m = np.full(len(pixels), np.nan)
         can = camera.can_undistort(pixels) & pixels_shown(planner, path, camera, pixels)
         answers = ask([(float(x), float(y)) for x, y in pixels[can]]) if can.any() else []
-        unread += sum(not answer.value for answer in answers)
-        values = np.array([answer.value or np.nan for answer in answers], dtype=np.float64)
+        values = np.array([answer.best or np.nan for answer in answers], dtype=np.float64)
+        unread += int(np.isnan(values).sum())
         if answers:
             kind = answers[0].sample.question.depth_kind or "z"
             z_m[can] = convert_depth(values, pixels[can], camera, kind=kind, to="z")

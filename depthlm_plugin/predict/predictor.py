@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from typing import Unpack
@@ -18,6 +18,7 @@ from ..sampling.planner import Planner
 from ..tasks import TASKS, Task
 from .answer import Answer
 from .answer_file import AnswerFile
+from .calibration import Calibration, load_calibrations
 from .distribution import Distribution
 from .engine import Engine, Weighing
 from .mapping import DEPTH_TASKS, map_of
@@ -46,11 +47,18 @@ class Predictor:
     Args:
         engine: The model.
         config: How it was trained to see.
+        calibrations: What is made of its answers, by task.
     """
 
-    def __init__(self, engine: Engine, config: DepthLMConfig) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        config: DepthLMConfig,
+        calibrations: Mapping[str, Calibration] | None = None,
+    ) -> None:
         self._engine = engine
         self._config = config
+        self._calibrations = calibrations or {}
 
     @classmethod
     def load(
@@ -60,6 +68,7 @@ class Predictor:
         template: str | None = None,
         way: str = "auto",
         constrained: bool = False,
+        calibrated: bool = True,
     ) -> Predictor:
         """Return the predictor of a trained model, loaded by LLaMA-Factory.
 
@@ -70,9 +79,11 @@ class Predictor:
             way: How questions are answered: one of `host.inference.ways`.
             constrained: Whether the model can say nothing but a number in its template's form: all
                 answers can be read then, also those of a model that has none to give.
+            calibrated: Whether a calibration that lies beside the weights is used.
 
         Raises:
-            ConfigError: When nothing tells how the model was trained to see.
+            ConfigError: When nothing tells how the model was trained to see; for a calibration that
+                is damaged, or of other weights.
             HostError: For a LLaMA-Factory or an image processor that cannot be trusted.
         """
         folder = fspath(adapter or model)
@@ -80,11 +91,12 @@ class Predictor:
         template = template or saved_template(folder)
         if template is None:
             raise ConfigError(f"{folder} does not say its chat template; give --template")
+        calibrations = load_calibrations(folder) if calibrated else {}
         from ..host.inference.loaded import LoadedModel  # which imports torch and LLaMA-Factory
 
         given = fspath(adapter) if adapter else None
         engine = LoadedModel(fspath(model), given, template, way, constrained)
-        return cls(engine, config)
+        return cls(engine, config, calibrations)
 
     @classmethod
     def served(
@@ -124,6 +136,11 @@ class Predictor:
     def config(self) -> DepthLMConfig:
         """How the model was trained to see."""
         return self._config
+
+    @property
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """What is made of its answers, by task."""
+        return self._calibrations
 
     def ask(
         self,
@@ -224,11 +241,17 @@ class Predictor:
             if not isinstance(self._engine, Weighing):
                 raise ConfigError("intervals need the model itself, not a server's answers")
             return [
-                question.answered(text, Distribution.of(shares))
+                question.answered(text, Distribution.of(shares), self._calibration_of(question))
                 for question, (text, shares) in zip(asked, self._engine.weigh(samples), strict=True)
             ]
         texts = self._engine.answer(samples)
-        return [question.answered(text) for question, text in zip(asked, texts, strict=True)]
+        return [self._read(question, text) for question, text in zip(asked, texts, strict=True)]
+
+    def _calibration_of(self, asked: Asked) -> Calibration | None:
+        return self._calibrations.get(asked.sample.question.task)
+
+    def _read(self, asked: Asked, text: str) -> Answer:
+        return asked.answered(text, calibration=self._calibration_of(asked))
 
     def map(
         self,
@@ -296,7 +319,7 @@ class Predictor:
         kept.add(map(row_of, answers))
         waiting = iter(answers)
         return [
-            next(waiting) if text is None else question.answered(text)
+            next(waiting) if text is None else self._read(question, text)
             for question, text in zip(asked, texts, strict=True)
         ]
 

@@ -14,6 +14,7 @@ from ..geometry.camera import Camera
 from ..sampling.sample import Sample
 from ..tasks import Task
 from .answer import Answer
+from .calibration import Calibration
 from .distribution import Distribution
 
 
@@ -46,9 +47,14 @@ class Asked:
     sample: Sample
     cameras: tuple[FoundCamera, ...]
 
-    def answered(self, text: str, distribution: Distribution | None = None) -> Answer:
+    def answered(
+        self,
+        text: str,
+        distribution: Distribution | None = None,
+        calibration: Calibration | None = None,
+    ) -> Answer:
         """Return the answer that a text of the model is."""
-        return Answer.of(self.sample, text, self.cameras, distribution)
+        return Answer.of(self.sample, text, self.cameras, distribution, calibration)
 
 
 def paths_of(image: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:

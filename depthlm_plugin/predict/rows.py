@@ -22,13 +22,20 @@ def row_of(answer: Answer) -> dict[str, Any]:
     A question without a truth has no target, and no place in a dataset. Further keys: `camera`, as
     `FoundCamera.to_json` says it, of two pictures a list; `if_focal_10_percent_off`, the value for
     a focal length 10 % shorter and 10 % longer, in the row's unit; null where it is no length;
-    `distribution`, where it was asked for and the model had a number.
+    `calibrated` (and `calibrated_interval_90`), what the model's calibration makes of its answer,
+    where it has one, of which `if_focal_10_percent_off` then is; `distribution`, of the answer as
+    it was given, where it was asked for and the model had a number.
     """
     row: dict[str, Any] = {**Prediction(answer.sample.question, answer.text).to_row()}
     if math.isnan(answer.sample.target):
         row = {key: value for key, value in row.items() if key not in _OF_RECORDS}
     cameras = [found.to_json() for found in answer.cameras]
     shorter, longer = answer.if_focal(1 - OFF), answer.if_focal(1 + OFF)
+    calibrated = answer.calibrated
+    if calibrated is not None:
+        row["calibrated"] = calibrated
+        if answer.interval_90 is not None:
+            row["calibrated_interval_90"] = answer.interval_90
     if answer.distribution is not None:
         row["distribution"] = asdict(answer.distribution)
     return row | {

@@ -1,6 +1,7 @@
 """The command line as a whole: every command is listed, helps at once, and ends quietly."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_every_module_of_commands_is_listed():
 
 def test_the_full_parser_knows_the_options_of_every_command():
     text = full_parser().format_help()
-    assert all(f"\n    {name} " in text for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\s", text, re.MULTILINE) for name in COMMANDS)
     args = full_parser().parse_args(["score", "a.jsonl", "--expect", "3"])
     assert (args.command, args.predictions, args.expect) == ("score", ["a.jsonl"], 3)
 

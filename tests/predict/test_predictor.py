@@ -11,6 +11,8 @@ from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.config.saved import save_config
 from depthlm_plugin.errors import ConfigError, RecordError
 from depthlm_plugin.host.processors.grid import Grid
+from depthlm_plugin.predict.calibration import Calibration
+from depthlm_plugin.predict.rows import row_of
 from depthlm_plugin.sampling.sample import Sample
 
 CAMERA = Camera(fx=150.0, fy=148.0, cx=99.0, cy=76.0, size_wh=(200, 150))
@@ -99,3 +101,31 @@ def test_what_else_could_have_been_said_comes_when_it_is_asked_for(picture: str)
     predictor = Predictor(Rehearsed("<answer> 2.5 </answer>"), DepthLMConfig(focal_px=300))
     with pytest.raises(ConfigError, match="intervals need the model itself, not a server's"):
         predictor.ask(picture, CAMERA, [(100, 75)], distribution=True)
+
+
+TWICE = {"depth": Calibration("isotonic", (1.0,), (2.0,))}
+
+
+def test_calibrated_metres_stand_beside_what_the_model_said(picture: str) -> None:
+    engine = Weighed("<answer> 2.5 </answer>", "no idea")
+    predictor = Predictor(engine, DepthLMConfig(focal_px=300), TWICE)
+    at = [(100.0, 75.0), (50.0, 60.0)]
+    near, unread = predictor.ask(picture, CAMERA, at, distribution=True)
+    assert (near.value, near.calibrated, near.best) == (2.5, pytest.approx(5), pytest.approx(5))
+    assert near.distribution is not None
+    assert near.interval_90 == pytest.approx([2 * end for end in near.distribution.interval_90])
+    assert near.if_focal(1.1) == pytest.approx(5.5, abs=1e-3)
+    assert (unread.value, unread.calibrated, unread.best) == (None, None, None)
+    row = row_of(near)
+    assert (row["value"], row["calibrated"]) == (2.5, pytest.approx(5))
+    assert "calibrated" not in row_of(unread)
+
+
+def test_maps_are_made_of_calibrated_metres(picture: str) -> None:
+    maps = [
+        Predictor(Rehearsed(*["<answer> 2.5 </answer>"] * 12), DepthLMConfig(focal_px=300), given)
+        .map(picture, CAMERA, grid=(4, 3))
+        .answers_z_m
+        for given in ({}, TWICE)
+    ]
+    assert maps[1] == pytest.approx(2 * maps[0])
