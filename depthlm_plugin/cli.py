@@ -19,6 +19,7 @@ from . import __version__
 from .errors import DepthLMError, did_you_mean
 
 COMMANDS = {
+    "scenes": "write synthetic scenes with exact depth, pose and camera",
     "demo": "train and evaluate a tiny model offline, on the CPU, in minutes",
     "doctor": "can this environment train; what to change",
     "curate": "a raw dataset to records, with a data card and a contact sheet",

@@ -31,7 +31,7 @@ LAYERS = [
     {"recipe"},
     {"host"},
     {"predict"},
-    {"curate", "bench", "harness", "demo"},
+    {"curate", "bench", "harness", "demo", "scenes"},
     {"report", "app"},
     {"commands"},
     {"cli", "autoload"},

@@ -1,0 +1,1 @@
+"""Synthetic scenes with exact depth, pose and camera, ray-cast with numpy."""
