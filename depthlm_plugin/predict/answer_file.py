@@ -69,7 +69,7 @@ class AnswerFile:
         """Return whether the question of a row is answered.
 
         Raises:
-            ConfigError: When it was, by another camera or with another truth.
+            ConfigError: When it was, of another picture, by another camera or with another truth.
         """
         return self.text_of(row) is not None
 
@@ -77,7 +77,7 @@ class AnswerFile:
         """Return what was answered to the question of a row, if it is answered.
 
         Raises:
-            ConfigError: When it was, by another camera or with another truth.
+            ConfigError: When it was, of another picture, by another camera or with another truth.
         """
         found = self._answered.get(key_of(row))
         if found is None:
@@ -86,7 +86,7 @@ class AnswerFile:
         if premises != premises_of(row):
             raise ConfigError(
                 f"{self.path}: a question about {row.get('image', row.get('images'))} was answered"
-                " when its camera or truth was another; choose another --out"
+                " when the picture, its camera or its truth was another; choose another --out"
             )
         return text
 

@@ -176,6 +176,22 @@ def test_stopped_by_hand_it_keeps_what_is_answered(capsys, engine, picture, tmp_
     assert [row["pixel"] for row in rows_of(out)] == [[100, 75], [50, 60]]
 
 
+def test_a_picture_replaced_under_its_name_is_not_taken_for_the_old_one(
+    capsys, engine, tmp_path
+) -> None:
+    picture, out = tmp_path / "a.png", tmp_path / "out.jsonl"
+    Image.new("L", (200, 150)).save(picture)
+    engine()
+    arguments = (picture, *AT, "--fov", 65, "--out", out)
+    assert predict(capsys, *arguments)[0] == 0
+    assert predict(capsys, *arguments)[0] == 0
+    Image.new("L", (200, 150), 9).save(picture)
+    status, _, err = predict(capsys, *arguments)
+    assert status == 1
+    assert "answered when the picture, its camera or its truth was another; choose another" in err
+    assert len(rows_of(out)) == 2
+
+
 def test_a_server_that_fails_in_the_middle_is_asked_for_the_rest(
     capsys, monkeypatch, picture, tmp_path
 ) -> None:

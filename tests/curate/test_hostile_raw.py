@@ -15,7 +15,7 @@ LEADS = "leads out of --root"
 # Their files of lidar points, tables and poses are not looked at here.
 LIDAR = {"argoverse2", "ddad", "nuscenes", "waymo"}
 DATASETS = [
-    pytest.param(dataset, marks=() if dataset in ("folder", "tum") else pytest.mark.slow)
+    pytest.param(dataset, marks=() if dataset == "folder" else pytest.mark.slow)
     for dataset in EVERY
     if dataset not in LIDAR
 ]
@@ -52,11 +52,7 @@ def kinds(root):
     return sorted(found.values())
 
 
-@pytest.mark.parametrize(
-    "dataset",
-    # tum has seven kinds of files, each read three times
-    [pytest.param(name, marks=pytest.mark.slow) if name == "tum" else name for name in DATASETS],
-)
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_a_link_out_of_the_root_is_not_followed(dataset, tmp_path):
     root = tmp_path / "raw"
     options = write(dataset, root)

@@ -77,7 +77,9 @@ def test_two_processes_do_not_share_it(tmp_path) -> None:
     AnswerFile(path, "run").__exit__(None, None, None)
 
 
-@pytest.mark.parametrize("changed", [{"target": 2.5}, {"camera": {"focal_px": 700.0}}])
+@pytest.mark.parametrize(
+    "changed", [{"target": 2.5}, {"camera": {"focal_px": 700.0}}, {"image_sha256": "0"}]
+)
 def test_an_answer_by_another_camera_or_truth_is_not_taken(tmp_path, changed) -> None:
     given = row(text="x", target=2.0, camera={"focal_px": 800.0})
     with AnswerFile(tmp_path / "a.jsonl", "run") as file:
@@ -85,7 +87,7 @@ def test_an_answer_by_another_camera_or_truth_is_not_taken(tmp_path, changed) ->
     with AnswerFile(tmp_path / "a.jsonl", "run") as file:
         assert file.text_of(given) == "x"
         assert not file.has(given | {"pixel": [3, 4]})
-        with pytest.raises(ConfigError, match="camera or truth was another"):
+        with pytest.raises(ConfigError, match="the picture, its camera or its truth was another"):
             file.has(given | changed)
 
 
