@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worst and random samples of each dataset (default: %(default)s)",
     )
+    parser.add_argument(
+        "--maps",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what `depthlm score MAPS --truth TRUTH --json` printed of whole depth maps; repeat",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     add_untold(parser)
 
@@ -56,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the report and print one JSON object; return 1 when a run is not whole."""
     from ..report.gather import gather
+    from ..report.maps import read_maps
     from ..report.pictures import Album
     from ..report.render import TEMPLATES, render
     from ..report.sources import open_source
@@ -66,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--out {out}: expected a name that ends with {', '.join(TEMPLATES)}")
     if not 0 <= args.samples <= _MOST_SAMPLES:
         raise ConfigError(f"--samples must be 0 to {_MOST_SAMPLES}, found {args.samples}")
+    maps = [read_maps(path) for path in args.maps]
     sources = [open_source(path, args.media_dir) for path in args.runs]
     options = {key: getattr(args, key) for key in ("samples", "seed", "task", "prompt")}
     numbers = range(1, len(sources) + 1) if len(sources) > 1 else [None]
@@ -74,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     left_out = 0
     for out in outs:
         album = Album()
-        _write(out, render(runs, album, args.seed, out.suffix.lower()))
+        _write(out, render(runs, album, args.seed, out.suffix.lower(), maps))
         not_found |= album.not_found
         left_out = max(left_out, album.left_out)
     for one in runs:

@@ -22,7 +22,7 @@ def row_of(answer: Answer) -> dict[str, Any]:
     """Return an answer as a row: that of a prediction, its camera, and what an error in it does.
 
     A question without a truth has no target, and no place in a dataset. Further keys:
-    `image_sha256`, the first 16 digits of the picture's, of two a list, null if remote; `camera`, as
+    `image_sha256`, 16 digits of the picture's, of two a list, null if remote; `camera`, as
     `FoundCamera.to_json` says it, of two pictures a list; `if_focal_10_percent_off`, the value for
     a focal length 10 % shorter and 10 % longer, in the row's unit; null where it is no length;
     `calibrated` (and `calibrated_interval_90`), what the model's calibration makes of its answer,

@@ -14,13 +14,20 @@ from ..tasks import TASKS
 from . import tables
 from .examples import facts_of
 from .gather import UNREAD, ScoredRun
+from .maps import ScoredMaps
 from .pictures import Album
 from .texts import fenced, markdown_line, shortened, visible
 
 TEMPLATES = {".html": "html.j2", ".htm": "html.j2", ".md": "markdown.j2"}
 
 
-def render(runs: Sequence[ScoredRun], album: Album, seed: int, suffix: str) -> str:
+def render(
+    runs: Sequence[ScoredRun],
+    album: Album,
+    seed: int,
+    suffix: str,
+    maps: Sequence[ScoredMaps] = (),
+) -> str:
     """Return the text of a report.
 
     Args:
@@ -28,6 +35,7 @@ def render(runs: Sequence[ScoredRun], album: Album, seed: int, suffix: str) -> s
         album: Takes the pictures, which HTML alone has.
         seed: Of what was drawn at random.
         suffix: Of the file, one of `TEMPLATES`.
+        maps: Scores of whole depth maps, if there are some.
     """
     shown = markdown_line if suffix == ".md" else visible
     environment = Environment(
@@ -47,6 +55,7 @@ def render(runs: Sequence[ScoredRun], album: Album, seed: int, suffix: str) -> s
     return environment.get_template(TEMPLATES[suffix]).render(
         title=f"depthlm report: {', '.join(shortened(run.source.name) for run in runs)}",
         runs=runs,
+        maps=maps,
         compared=[run for run in runs if tables.sets_of(run)],
         sections=sections,
         tables=tables,

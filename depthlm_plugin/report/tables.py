@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..scoring.intervals import interval
+from ..scoring.maps import METRICS
 from ..scoring.published import PUBLISHED, SETS
 from ..scoring.scores import BINS_M, bin_label
 from ..tasks import TASKS
 from .gather import Key, ScoredRun
+from .maps import ScoredMaps
 from .texts import shortened
 
 Cells = Sequence[str]
@@ -44,6 +46,22 @@ class Table(NamedTuple):
     head: Cells
     rows: Sequence[Cells]
     strong: Container[int] = ()  # the rows to look at
+
+
+def whole_maps(maps: Sequence[ScoredMaps]) -> Table:
+    """Return the scores of depth maps, a row for each metric that one of them has."""
+    rows = []
+    for metric, words in METRICS.items():
+        if any(metric in one.mean for one in maps):
+            cells = []
+            for one in maps:
+                span = one.intervals.get(metric)
+                between = "" if span is None else f" [{span[0]:.3f}, {span[1]:.3f}]"
+                known = metric in one.mean
+                cells.append(f"{one.mean[metric]:.3f}{between}" if known else "-")
+            rows.append((_NAMES.get(metric, metric), *cells, words))
+    head = (f"{shortened(one.name)}, {one.maps} map{'s'[: one.maps != 1]}" for one in maps)
+    return Table(("depth maps", *head, "what it is"), rows)
 
 
 def about(runs: Sequence[ScoredRun]) -> Table:

@@ -123,7 +123,7 @@ def write(tmp_path):
 def report(tmp_path, capsys):
     """Run the command; return status, the page (of .md: the text), stdout and stderr."""
 
-    def call(*runs, out="report.html", samples=3, seed=0, media_dir=()):
+    def call(*runs, out="report.html", samples=3, seed=0, media_dir=(), maps=()):
         path = tmp_path / out
         args = argparse.Namespace(
             runs=list(runs),
@@ -131,6 +131,7 @@ def report(tmp_path, capsys):
             samples=samples,
             seed=seed,
             media_dir=list(media_dir),
+            maps=list(maps),
             task="depth",
             prompt="official",
         )
