@@ -3,7 +3,16 @@
 import numpy as np
 from PIL import Image
 
-from support.raw.handheld import DEPTH_WH, PHONE_WH, depth_z, phone, phone_pose, photograph
+from support.raw.handheld import (
+    DEPTH_WH,
+    HOLE,
+    PHONE_WH,
+    depth_z,
+    phone,
+    phone_pose,
+    photograph,
+)
+from support.scene import Pinhole, grid, looking, picture, z_at
 from support.street import quaternion
 
 UNSURE = np.s_[
@@ -99,4 +108,104 @@ def write_strayscanner(root, recordings=("71de12f9",), frames=11, per_frame=True
     return truth
 
 
-FIXTURES = {"strayscanner": (write_strayscanner, [])}
+Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+WIDE = Pinhole(397.9, 397.9, 238.2, 182.1, 480, 360)
+"""Of `wide` pictures, a quarter of their size in each direction."""
+VIDEOS = {"41048190": "381531", "41048223": "381531"}
+TRAJECTORY_S = 100.0
+
+
+def scanned_pose(time_s):
+    """Return where the camera is, in the scene's world."""
+    return phone_pose(round((time_s - TRAJECTORY_S) * 10))
+
+
+def write_arkitscenes(root, layout="3dod", videos=VIDEOS, seconds=1.1, fold="Validation"):
+    """Write recordings {id: visit}; return what every tenth frame with a pose shows.
+
+    Args:
+        root: Where to.
+        layout: `3dod`, `raw` (images 60 times a second, poses ten times) or `upsampling`.
+        videos: The recordings.
+        seconds: How long each is.
+        fold: The folder of the split.
+    """
+    import scipy.spatial.transform as transform
+
+    truth = {}
+    lines = ["video_id,visit_id,fold,sky_direction"]
+    for video, visit in videos.items():
+        lines.append(f"{video},{visit},{fold},Left")
+        place = root / fold / video
+        folder = place / f"{video}_frames" if layout == "3dod" else place
+        folder.mkdir(parents=True)
+        if layout == "upsampling":
+            truth |= _write_highres(folder, video)
+            continue
+        rate = 60 if layout == "raw" else 10
+        trajectory = []
+        for count in range(round(seconds * rate)):
+            exact_s = TRAJECTORY_S + count / rate
+            name = f"{video}_{exact_s:.3f}"
+            posed = count % (rate // 10) == 0
+            pose = scanned_pose(exact_s)
+            if posed:
+                to_camera = np.linalg.inv(Z_UP @ pose)
+                turn = transform.Rotation.from_matrix(to_camera[:3, :3]).as_rotvec()
+                values = " ".join(f"{value:.12g}" for value in (*turn, *to_camera[:3, 3]))
+                trajectory.append(f"{exact_s + 2e-4:.8f} {values}")
+            camera = lowres(exact_s)
+            seen = pose if posed else pose @ looking(3, 0, (0, 0, 0))
+            _write_frame(folder, name, camera, seen)
+            if posed and (count // (rate // 10)) % 10 == 0:
+                truth[f"{video}/{exact_s:.3f}"] = camera, pose
+        (folder / "lowres_wide.traj").write_text("\n".join(trajectory) + "\n")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return truth
+
+
+def lowres(time_s):
+    """Return the camera of `lowres_wide` pictures: the focus moves."""
+    return Pinhole(211.9 + (time_s - TRAJECTORY_S), 212.1, 127.8, 95.6, *DEPTH_WH)
+
+
+def _write_frame(folder, name, camera, pose):
+    z = z_at(camera, pose, *grid(*DEPTH_WH))
+    z[HOLE] = 0
+    images = {
+        "lowres_wide": picture(camera, pose),
+        "lowres_depth": np.round(z * 1000).astype(np.uint16),
+        "confidence": confidence(),
+    }
+    for inner, pixels in images.items():
+        (folder / inner).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / inner / f"{name}.png")
+    _write_pincam(folder / "lowres_wide_intrinsics", name, camera)
+
+
+def _write_pincam(folder, name, camera):
+    folder.mkdir(exist_ok=True)
+    values = camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy
+    (folder / f"{name}.pincam").write_text(" ".join(f"{value:.9g}" for value in values))
+
+
+def _write_highres(folder, video):
+    truth = {}
+    for number in range(11):
+        name = f"{video}_{TRAJECTORY_S + number / 10:.3f}"
+        pose = scanned_pose(TRAJECTORY_S + number / 10)
+        z = z_at(WIDE, pose, *grid(WIDE.width, WIDE.height))
+        z[100:120, 200:240] = 0
+        for inner, pixels in (
+            ("wide", picture(WIDE, pose)),
+            ("highres_depth", np.round(z * 1000).astype(np.uint16)),
+        ):
+            (folder / inner).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(folder / inner / f"{name}.png")
+        _write_pincam(folder / "wide_intrinsics", name, WIDE)
+        if number % 10 == 0:
+            truth[f"{video}/{TRAJECTORY_S + number / 10:.3f}"] = WIDE, pose
+    return truth
+
+
+FIXTURES = {"strayscanner": (write_strayscanner, []), "arkitscenes": (write_arkitscenes, [])}
