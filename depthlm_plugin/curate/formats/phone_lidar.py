@@ -82,14 +82,24 @@ def read_confidence(path: Path, where: str) -> NDArray[np.uint8]:
     check = exactly(DEPTH_WH, "bad confidence", where, path)
     with opened_image(path, "bad confidence", where, str(path), check) as image:
         mode, values = image.mode, np.asarray(image)
-    if mode != "L" or values.max() > _SUREST:
+    check_confidence(values, f"{path} (Pillow mode {mode})", where)
+    return values
+
+
+def check_confidence(values: NDArray[np.uint8], source: str, where: str) -> None:
+    """Raise a RecordError `bad confidence` for values that are not those of ARKit.
+
+    Args:
+        values: Confidence (192, 256).
+        source: The file that they are of, for errors.
+        where: What to name in errors.
+    """
+    if values.ndim != 2 or values.max() > _SUREST:
         raise RecordError(
             "bad confidence",
             where,
-            f"{path} has values up to {values.max()} (Pillow mode {mode}); expected 0, 1 and 2 in 8"
-            " bits of grey",
+            f"{source} has values up to {values.max()}; expected 0, 1 and 2 in one channel",
         )
-    return values
 
 
 def centred_camera(

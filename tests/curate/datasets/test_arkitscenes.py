@@ -43,7 +43,8 @@ def labelled(record, place):
 
 @pytest.mark.parametrize("layout", ["3dod", "raw"])
 def test_arkitscenes(tmp_path, capsys, layout):
-    truth = write_arkitscenes(tmp_path / "raw", layout)
+    videos = VIDEOS if layout == "3dod" else {ONE: VIDEOS[ONE]}
+    truth = write_arkitscenes(tmp_path / "raw", layout, videos)
     given = ["--points", 3000, "--workers", 1]
     counts, _ = curate(capsys, "arkitscenes", tmp_path / "raw", tmp_path, *given)
     records = read_records(tmp_path / "arkitscenes_val.jsonl")

@@ -59,52 +59,40 @@ def write_app_video(path, pictures):
         mux(stream.encode())
 
 
-def odometry_line(number, per_frame):
+def odometry_line(number):
     """Return a row as OdometryEncoder.swift writes it: the rotation times (1, 0, 0, 0)."""
     transform = arkit_transform(number)
     turned = transform @ np.diag([1.0, -1, -1, 1])  # the quaternion ix = 1 turns about x by 180
     w, x, y, z = quaternion(turned)
-    values = [*transform[:3, 3], x, y, z, w]
-    if per_frame:
-        camera = phone(number)
-        values += [camera.fx, camera.fy, camera.cx, camera.cy]
+    camera = phone(number)
+    values = [*transform[:3, 3], x, y, z, w, camera.fx, camera.fy, camera.cx, camera.cy]
     words = ", ".join(f"{value:.9g}" for value in values)
-    return f"{APP_START_S + number / 60}, {number:06d}, {words}" + ", , " * per_frame
+    return f"{APP_START_S + number / 60}, {number:06d}, {words}, , "
 
 
-def write_strayscanner(root, recordings=("71de12f9",), frames=11, per_frame=True):
-    """Write recordings; return what every tenth frame shows.
-
-    Args:
-        root: Where to.
-        recordings: Their names.
-        frames: How many each has.
-        per_frame: Whether as newer versions of the app, with the intrinsics of each frame.
-    """
+def write_strayscanner(root, name="71de12f9", frames=11):
+    """Write a recording, as newer versions of the app do; return what every tenth frame shows."""
     truth = {}
-    for name in recordings:
-        folder = root / name
-        for inner in ("depth", "confidence"):
-            (folder / inner).mkdir(parents=True)
-        write_app_video(folder / "rgb.mp4", map(photograph, range(frames)))
-        head = "timestamp, frame, x, y, z, qx, qy, qz, qw"
-        if per_frame:
-            head += ", fx, fy, cx, cy, distortion_center_x, distortion_center_y"
-        lines = [odometry_line(number, per_frame) for number in range(frames)]
-        (folder / "odometry.csv").write_text("\n".join([head, *lines]) + "\n")
-        last = phone(frames - 1)
-        matrix = [[last.fx, 0, last.cx], [0, last.fy, last.cy], [0, 0, 1]]
-        rows = "\n".join(", ".join(f"{value:.9g}" for value in row) for row in matrix)
-        (folder / "camera_matrix.csv").write_text(rows)
-        head = "timestamp, a_x, a_y, a_z, alpha_x, alpha_y, alpha_z"
-        (folder / "imu.csv").write_text(f"{head}\n{APP_START_S}, 0, -1, 0, 0, 0, 0\n")
-        for number in range(frames):
-            millimetres = np.round(depth_z(number) * 1000).astype(np.uint16)
-            Image.fromarray(millimetres).save(folder / "depth" / f"{number:06d}.png")
-            Image.fromarray(confidence()).save(folder / "confidence" / f"{number:06d}.png")
-            if number % 10 == 0:
-                camera = phone(number) if per_frame else last
-                truth[f"{name}/{number:06d}"] = camera, phone_pose(number)
+    folder = root / name
+    for inner in ("depth", "confidence"):
+        (folder / inner).mkdir(parents=True)
+    write_app_video(folder / "rgb.mp4", map(photograph, range(frames)))
+    head = "timestamp, frame, x, y, z, qx, qy, qz, qw"
+    head += ", fx, fy, cx, cy, distortion_center_x, distortion_center_y"
+    lines = [head, *map(odometry_line, range(frames))]
+    (folder / "odometry.csv").write_text("\n".join(lines) + "\n")
+    last = phone(frames - 1)
+    matrix = [[last.fx, 0, last.cx], [0, last.fy, last.cy], [0, 0, 1]]
+    rows = "\n".join(", ".join(f"{value:.9g}" for value in row) for row in matrix)
+    (folder / "camera_matrix.csv").write_text(rows)
+    head = "timestamp, a_x, a_y, a_z, alpha_x, alpha_y, alpha_z"
+    (folder / "imu.csv").write_text(f"{head}\n{APP_START_S}, 0, -1, 0, 0, 0, 0\n")
+    for number in range(frames):
+        millimetres = np.round(depth_z(number) * 1000).astype(np.uint16)
+        Image.fromarray(millimetres).save(folder / "depth" / f"{number:06d}.png")
+        Image.fromarray(confidence()).save(folder / "confidence" / f"{number:06d}.png")
+        if number % 10 == 0:
+            truth[f"{name}/{number:06d}"] = phone(number), phone_pose(number)
     return truth
 
 
