@@ -1,5 +1,9 @@
 """Recordings of iPhones with lidar on disk, small, written from their documentation: see `raw`."""
 
+import io
+import json
+import zipfile
+
 import numpy as np
 from PIL import Image
 
@@ -196,4 +200,67 @@ def _write_highres(folder, video):
     return truth
 
 
-FIXTURES = {"strayscanner": (write_strayscanner, []), "arkitscenes": (write_arkitscenes, [])}
+UPRIGHT = {"h": 960, "w": 720, "dh": 256, "dw": 192}
+HOLE_R3D = np.s_[200:220, 100:140]
+UNSURE_R3D = np.s_[150:190, 20:60]  # in the left half low, else medium
+
+
+def upright(number):
+    """Return the camera of a frame of Record3D, of a phone held upright: the focus moves."""
+    return Pinhole(680.0 + number, 680.0 + number, 359.2, 480.7, UPRIGHT["w"], UPRIGHT["h"])
+
+
+def smaller(camera, times):
+    """Return the camera of its pictures made smaller."""
+    centre = [(value + 0.5) / times - 0.5 for value in (camera.cx, camera.cy)]
+    size_wh = round(camera.width / times), round(camera.height / times)
+    return Pinhole(camera.fx / times, camera.fy / times, *centre, *size_wh)
+
+
+def write_record3d(root, name="2024-06-01--10-30-00", frames=11):
+    """Write a recording, as newer versions of the app do; return what every tenth frame shows."""
+    import lzfse
+
+    truth = {}
+    start, cameras = np.linalg.inv(phone_pose(0)), [upright(number) for number in range(frames)]
+    first = cameras[0]
+    metadata = {
+        **UPRIGHT,
+        "fps": 30,
+        "K": [first.fx, 0, 0, 0, first.fy, 0, first.cx, first.cy, 1],  # by columns
+        "perFrameIntrinsicCoeffs": [[one.fx, one.fy, one.cx, one.cy] for one in cameras],
+        "initPose": [0, 0, 0, 1, 0, 0, 0],
+        "frameTimestamps": [number / 30 for number in range(frames)],
+        "poses": [],
+    }
+    levels = np.full((256, 192), 2, np.uint8)
+    levels[UNSURE_R3D] = 1
+    levels[UNSURE_R3D[0], 20:40] = 0
+    root.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(root / f"{name}.r3d", "w") as archive:
+        for number, camera in enumerate(cameras):
+            pose = phone_pose(number)
+            # x right, y up, z back; the world begins at the first frame.
+            opengl = Y_UP @ start @ pose @ Y_UP
+            w, x, y, z = quaternion(opengl)
+            metadata["poses"].append([x, y, z, w, *opengl[:3, 3]])
+            z_m = z_at(smaller(camera, 3.75), pose, *grid(192, 256)).astype("<f4")
+            z_m[HOLE_R3D] = 0
+            jpeg = io.BytesIO()
+            pixels = picture(smaller(camera, 4), pose).repeat(4, axis=0).repeat(4, axis=1)
+            Image.fromarray(pixels).save(jpeg, "JPEG", quality=90)
+            archive.writestr(f"rgbd/{number}.jpg", jpeg.getvalue())
+            archive.writestr(f"rgbd/{number}.depth", lzfse.compress(z_m.tobytes()))
+            archive.writestr(f"rgbd/{number}.conf", lzfse.compress(levels.tobytes()))
+            if number % 10 == 0:
+                truth[f"{name}/{number}"] = camera, pose
+        archive.writestr("metadata", json.dumps(metadata))
+        archive.writestr("icon", jpeg.getvalue())
+    return truth
+
+
+FIXTURES = {
+    "strayscanner": (write_strayscanner, []),
+    "arkitscenes": (write_arkitscenes, []),
+    "record3d": (write_record3d, []),
+}
