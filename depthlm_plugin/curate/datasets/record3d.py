@@ -46,8 +46,8 @@ class Record3D(Reader):
 
     Camera: pinhole, the intrinsics of each frame where `metadata` has them
     (`perFrameIntrinsicCoeffs`); else `K`, which are those of the first frame: the focus moves.
-    Integers are pixel centres. Poses are camera-to-world, turned from OpenGL's axes, in a world
-    that begins at the first frame; recordings that were not tracked have none. Timestamps are
+    Integers are taken for pixel centres. Poses are camera-to-world, turned from OpenGL's axes, in a
+    world that begins at the first frame; recordings that were not tracked have none. Timestamps are
     `frameTimestamps`.
 
     Depth: z along the principal axis, by ARKit from the lidar, 192x256 (256x192 where the phone was

@@ -45,8 +45,9 @@ class StrayScanner(Reader):
 
     Camera: pinhole, the intrinsics of each frame where `odometry.csv` has them (fx, fy, cx, cy);
     else those of `camera_matrix.csv`, which are of the last frame: the focus moves, by up to about
-    2 %. Integers are pixel centres. Poses are ARKit's, in metres, in a world whose y points up; the
-    app turns the camera's axes to OpenCV's. Timestamps are seconds since the phone was started.
+    2 %. Integers are taken for pixel centres. Poses are ARKit's, in metres, in a world whose y
+    points up; the app turns the camera's axes to OpenCV's. Timestamps are seconds since the phone
+    was started.
 
     Depth: z along the principal axis, by ARKit from the lidar, 256x192, in register with the
     picture. Only depth of high confidence is labelled (2; `--option confidence=1` adds medium, 0
