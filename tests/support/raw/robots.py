@@ -1,6 +1,7 @@
-"""Recordings in nerfstudio's format, written from its documentation and code: see `raw`.
+"""Recordings in nerfstudio's and Open3D's formats, written from their code: see `raw`.
 
-Its principal point counts from the corner of the picture; its camera looks along -z, y is up.
+nerfstudio's principal point counts from the corner of the picture; its camera looks along -z, y is
+up. Open3D's integers are pixel centres, its axes those of OpenCV.
 """
 
 import json
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from support.raw.sfm import Lensed
-from support.scene import POSES, grid, picture, z_at
+from support.scene import POSES, Pinhole, grid, picture, z_at
 
 OPENCV = Lensed(150.2, 148.7, 98.3, 71.6, 200, 150, (-0.11, 0.04, -0.01, 0), (0.003, -0.002))
 FISHEYE = Lensed(121.0, 119.5, 96.4, 77.2, 200, 150, (-0.05, 0.02, -0.01, 0.004), fisheye=True)
@@ -83,4 +84,38 @@ def edited(root, change, *, frame=None):
     path.write_text(json.dumps(transforms))
 
 
-FIXTURES = {"nerfstudio": (write_nerfstudio, [])}
+REDWOOD = Pinhole(152.0, 148.0, 95.0, 80.0, 200, 150)
+
+
+def write_redwood(root, camera=REDWOOD, poses=POSES, *, scale=1000, colour="color/{:06d}.jpg"):
+    """Write pictures, depth, `camera_intrinsic.json` and `trajectory.log`, as Open3D does."""
+    truth = {}
+    for folder in (root / "depth", (root / colour).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, pose in enumerate(poses):
+        Image.fromarray(picture(camera, pose)).save(root / colour.format(number))
+        values = np.round(z_values(camera, pose) * scale).astype(np.uint16)
+        name = (root / colour.format(number)).stem
+        Image.fromarray(values).save(root / "depth" / f"{name}.png")
+        truth[name] = camera, pose
+    write_open3d_camera(root / "camera_intrinsic.json", camera)
+    write_log(root / "trajectory.log", poses)
+    return truth
+
+
+def write_open3d_camera(path, camera, **more):
+    """Write a PinholeCameraIntrinsic: its matrix goes column by column."""
+    matrix = [camera.fx, 0, 0, 0, camera.fy, 0, camera.cx, camera.cy, 1]
+    known = {"width": camera.width, "height": camera.height, "intrinsic_matrix": matrix}
+    path.write_text(json.dumps(known | more))
+
+
+def write_log(path, poses):
+    lines = []
+    for number, pose in enumerate(poses):
+        lines.append(f"{number} {number} {number + 1}")
+        lines += [" ".join(f"{value:.8f}" for value in row) for row in pose]
+    path.write_text("\n".join(lines) + "\n")
+
+
+FIXTURES = {"nerfstudio": (write_nerfstudio, []), "redwood": (write_redwood, [])}
