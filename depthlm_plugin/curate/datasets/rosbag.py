@@ -172,8 +172,6 @@ def _moments(bag: Bag, colour: str | None, depth: str | None, info: str | None) 
     for _, message in bag.messages(topics.info):
         found = info_of(message)
         infos[stamp_ns(message)] = kinds.setdefault(found, found)
-    if not infos:
-        raise ValueError(f"the topic {topics.info} has no messages; record it with the pictures")
     times, depth_times, info_times = (sorted(one) for one in (pictures, depths, infos))
     paired = associated(times, depth_times, _NEAR_NS)
     if not paired:

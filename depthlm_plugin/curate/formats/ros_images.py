@@ -27,6 +27,9 @@ _CHANNELS = {  # where red, green and blue are in the pixels of an encoding
     "mono8": (1, (0, 0, 0)),
 }
 _DEPTHS = {"16UC1": ("u2", 0.001), "32FC1": ("f4", 1.0)}  # its type, metres of one value: REP 118
+_FREE = np.array([(1, 0, 1), (0, 1, 1), (0, 0, 0)], np.bool_)  # numbers of a camera's matrix,
+_FIXED = np.array([(0, 0, 0), (0, 0, 0), (0, 0, 1)])  # and what its others are
+_IT = "the compressed image"
 _QUANTISED = struct.Struct("<iff")  # before the PNG of compressedDepth: a format, and A and B
 
 
@@ -81,7 +84,7 @@ def camera_of_info(info: Info, rectified: bool, size_wh: tuple[int, int], where:
         )
     name, numbers, columns = ("P", info.p, 4) if rectified else ("K", info.k, 3)
     matrix = np.reshape(numbers, (3, columns))[:, :3]
-    if not matrix[0, 0] or not np.array_equal(matrix * _ZERO, _LAST):
+    if not matrix[0, 0] or not np.array_equal(np.where(_FREE, 0, matrix), _FIXED):
         raise RecordError(
             "bad intrinsics",
             where,
@@ -91,10 +94,6 @@ def camera_of_info(info: Info, rectified: bool, size_wh: tuple[int, int], where:
     lens = None if rectified else _lens(info, where)
     fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
     return Camera.from_intrinsics([fx, fy, cx, cy, *size_wh], lens)
-
-
-_ZERO = np.array([(0, 1, 0), (1, 0, 0), (1, 1, 1)])  # where a matrix has no free number,
-_LAST = np.array([(0, 0, 0), (0, 0, 0), (0, 0, 1)])  # and what it has there
 
 
 def _lens(info: Info, where: str) -> Lens | None:
@@ -124,9 +123,6 @@ def size_of(message: Any, where: str) -> tuple[int, int]:
         return int(message.width), int(message.height)
     with opened_image(io.BytesIO(bytes(message.data)), "unreadable image", where, _IT) as image:
         return image.size
-
-
-_IT = "the compressed image"
 
 
 def picture_of(message: Any, where: str) -> bytes:
@@ -185,7 +181,7 @@ def _decompressed(message: Any, where: str) -> NDArray[np.float64]:
         _, a, b = _QUANTISED.unpack_from(data)
         data = data[_QUANTISED.size :]
     with opened_image(io.BytesIO(data), "bad depth image", where, _IT) as image:
-        if not image.mode.startswith("I;16"):
+        if not image.mode.startswith("I"):
             raise _unknown_depth(f"{message.format}, Pillow mode {image.mode}", where)
         values = np.asarray(image)
     if encoding == "16UC1":

@@ -150,6 +150,15 @@ def test_stamps_within_20_ms_of_the_headers(tmp_path):
     refused(tmp_path, far, "none of 1 pictures of /camera/color/image_raw has depth")
 
 
+def test_the_camera_of_the_moment(tmp_path):
+    write_bag(tmp_path, "hall", replace(ONE, poses=POSES, refocus_px=2.0))
+    assert [frame.camera.fx for frame in frames(tmp_path).values()] == [150.2, 152.2, 154.2, 156.2]
+
+
+def test_headers_without_stamps(tmp_path):
+    refused(tmp_path, replace(ONE, poses=POSES[:2], stamped=False), "have no stamps")
+
+
 def test_fisheyes_and_rectified_images(tmp_path):
     frame, camera, _ = only(tmp_path / "a", replace(ONE, camera=FISHEYE))
     assert (frame.camera.lens.model, frame.camera.lens.coefficients) == ("fisheye", camera.k)

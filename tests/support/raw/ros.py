@@ -34,6 +34,8 @@ class Recording:
         info: Values of the CameraInfo in place of the camera's.
         padding: Bytes after every row.
         big_endian: Whether depth is.
+        refocus_px: By how much fx grows from picture to picture.
+        stamped: Whether headers have the time.
     """
 
     form: str = "bag"
@@ -49,6 +51,8 @@ class Recording:
     info: tuple = ()
     padding: int = 0
     big_endian: bool = False
+    refocus_px: float = 0.0
+    stamped: bool = True
 
     def truth(self, name):
         return {
@@ -105,6 +109,7 @@ def _messages(store, recording, pose, time_ns, number):
     types = store.types
 
     def header(frame, at_ns):
+        at_ns *= recording.stamped
         stamp = types["builtin_interfaces/msg/Time"](at_ns // 10**9, at_ns % 10**9)
         values = (number, stamp, frame) if is_ros1 else (stamp, frame)
         return types["std_msgs/msg/Header"](*values)
@@ -139,7 +144,7 @@ def _messages(store, recording, pose, time_ns, number):
         order = ">" if recording.big_endian else "<"
         stored = values.astype(values.dtype.newbyteorder(order))
         yield image(head, stored, encoding, recording.big_endian)
-    yield _info(types, header(FRAME, time_ns), recording, is_ros1)
+    yield _info(types, header(FRAME, time_ns + 1000), recording, number)
 
 
 def arranged(seen, encoding):
@@ -181,9 +186,9 @@ def _packed(values, how, encoding):
     return "32FC1; compressedDepth", data
 
 
-def _info(types, head, recording, is_ros1):
-    camera = recording.camera
-    k = [camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]
+def _info(types, head, recording, number):
+    camera, is_ros1 = recording.camera, recording.form == "bag"
+    k = [camera.fx + number * recording.refocus_px, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]
     bend = [*camera.k[:2], *camera.p, camera.k[2]]
     values = {
         "width": camera.width,
