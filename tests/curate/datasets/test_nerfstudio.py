@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -25,11 +26,18 @@ from depthlm_plugin.errors import ConfigError, DepthLMError, RecordError
 ONE = ["--workers", 1, "--points", 200]
 
 
-@pytest.fixture
-def recording(tmp_path):
-    """One frame, without a lens, and what it shows."""
-    root = tmp_path / "raw"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """One frame of a lens, and what it shows."""
+    root = tmp_path_factory.mktemp("nerfstudio")
     return root, write_nerfstudio(root, poses=POSES[1:2])
+
+
+@pytest.fixture
+def recording(written, tmp_path):
+    """The same, to be changed."""
+    shutil.copytree(written[0], tmp_path / "raw")
+    return tmp_path / "raw", written[1]
 
 
 def frames(root, **options):

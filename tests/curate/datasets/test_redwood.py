@@ -1,6 +1,7 @@
 """Open3D's and Redwood's layout: a recording of known geometry, and files that are none."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -23,11 +24,18 @@ ONE = ["--workers", 1, "--points", 200]
 PRIMESENSE = Pinhole(525.0, 525.0, 319.5, 239.5, 640, 480)
 
 
-@pytest.fixture
-def recording(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
     """One frame, and what it shows."""
-    root = tmp_path / "raw"
+    root = tmp_path_factory.mktemp("redwood")
     return root, write_redwood(root, poses=POSES[1:2])
+
+
+@pytest.fixture
+def recording(written, tmp_path):
+    """The same, to be changed."""
+    shutil.copytree(written[0], tmp_path / "raw")
+    return tmp_path / "raw", written[1]
 
 
 def frames(root, **options):
