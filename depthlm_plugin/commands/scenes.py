@@ -32,12 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-maps", action="store_true", help="the distance of every pixel too, as .npy, metres"
     )
+    for option, unit, what in (
+        ("--fov", "DEG", "horizontal field of view (default: 30 110)"),
+        ("--height", "M", "of the camera above the ground (default: the domain's)"),
+        ("--pitch", "DEG", "upwards (default: -25 10)"),
+        ("--roll", "DEG", "clockwise (default: -6 6)"),
+    ):
+        parser.add_argument(
+            option, type=float, nargs=2, metavar=(unit, unit), help=f"least and most: {what}"
+        )
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the scenes; print the path of the records."""
     from ..errors import ConfigError
+    from ..scenes.view import Rig
     from ..scenes.write import Wanted, write_scenes
 
     if not 1 <= args.workers <= 64:
@@ -51,6 +61,18 @@ def run(args: argparse.Namespace) -> int:
         points=args.points,
         views=args.views,
         depth_maps=args.depth_maps,
+        rig=Rig(
+            **{
+                name: tuple(span)
+                for name, span in (
+                    ("field_deg", args.fov),
+                    ("height_m", args.height),
+                    ("pitch_deg", args.pitch),
+                    ("roll_deg", args.roll),
+                )
+                if span is not None
+            }
+        ),
     )
     began = time.monotonic()
     records = write_scenes(Path(args.out), wanted, workers=args.workers)

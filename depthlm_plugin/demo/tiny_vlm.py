@@ -6,6 +6,7 @@ trains the full model trains this one. The tokenizer is made on the spot: no hub
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def build_tiny_qwen(
     vision_hidden_size: int | None = 96,
     vision_layers: int | None = None,
     initializer_range: float = 0.08,
+    vocabulary: Sequence[str] = VOCABULARY_TEXT,
 ) -> Path:
     """Save a randomly initialised Qwen2.5-VL with its processor in `folder`; return `folder`.
 
@@ -81,6 +83,7 @@ def build_tiny_qwen(
         vision_hidden_size: Width of the vision tower; as `hidden_size` if None.
         vision_layers: Depth of the vision tower; as `layers` if None.
         initializer_range: Standard deviation of the random weights.
+        vocabulary: Texts whose phrases are tokens of their own: see `build_tokenizer`.
     """
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
@@ -94,7 +97,7 @@ def build_tiny_qwen(
             f"vision_hidden_size {vision_hidden_size} is not a multiple of 4 x {heads} heads"
         )
 
-    processor = build_processor()
+    processor = build_processor(vocabulary)
     tokenizer = processor.tokenizer
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     rotary = hidden_size // heads // 2  # split over time, rows, columns about 1 : 1.5 : 1.5
@@ -174,7 +177,7 @@ def _smooth_patch_filters(weight: Any) -> None:
         weight.add_(scale * smooth[:, :, None])
 
 
-def build_processor() -> Any:
+def build_processor(vocabulary: Sequence[str] = VOCABULARY_TEXT) -> Any:
     """Return a Qwen2_5_VLProcessor: 14-px patches merged 2 x 2, and the tokenizer below."""
     from transformers import (
         Qwen2_5_VLProcessor,
@@ -186,14 +189,17 @@ def build_processor() -> Any:
     sizes = {"patch_size": 14, "merge_size": 2, "temporal_patch_size": 2, "size": pixels}
     return Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(**sizes),
-        tokenizer=build_tokenizer(),
+        tokenizer=build_tokenizer(vocabulary),
         video_processor=Qwen2VLVideoProcessor(**sizes),
         chat_template=CHAT_TEMPLATE,
     )
 
 
-def build_tokenizer() -> Any:
-    """Return a byte-level BPE tokenizer with Qwen's special tokens, each digit and '.' alone."""
+def build_tokenizer(vocabulary: Sequence[str] = VOCABULARY_TEXT) -> Any:
+    """Return a byte-level BPE tokenizer with Qwen's special tokens, each digit and '.' alone.
+
+    Each phrase of `vocabulary` between line ends and the marks , . ? ! is one token.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -206,7 +212,7 @@ def build_tokenizer() -> Any:
     )
     backend.decoder = decoders.ByteLevel()
     backend.train_from_iterator(
-        VOCABULARY_TEXT,
+        vocabulary,
         trainers.BpeTrainer(
             vocab_size=2000,  # an upper bound: merging ends when every phrase is one token
             min_frequency=1,

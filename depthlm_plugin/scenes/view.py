@@ -11,13 +11,30 @@ from ..geometry.arrays import Floats
 from ..geometry.camera import Camera
 from .shapes import dot
 
-FIELD_DEG = (30.0, 110.0)  # horizontal field of view
-PITCH_DEG = (-25.0, 10.0)  # downwards, upwards
-ROLL_DEG = 6.0
 OFF_CENTRE = 0.08  # of a side
 STRETCH = 0.03  # fx against fy
 ASPECTS = ((4, 3), (3, 2), (16, 9), (1, 1), (3, 4))
 SIZES = (0.8, 1.28)  # of the size asked for
+
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rig:
+    """How cameras differ: each value is drawn evenly from its range.
+
+    Attributes:
+        field_deg: Horizontal field of view.
+        height_m: Above the ground; the domain's own range if None.
+        pitch_deg: Of the optical axis, upwards.
+        roll_deg: About it, clockwise.
+    """
+
+    field_deg: Range = (30.0, 110.0)
+    height_m: Range | None = None
+    pitch_deg: Range = (-25.0, 10.0)
+    roll_deg: Range = (-6.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -48,12 +65,12 @@ class View:
         return self.pose[:3, 3:]
 
 
-def random_camera(rng: np.random.Generator, size_px: int) -> Camera:
+def random_camera(rng: np.random.Generator, size_px: int, field_deg: Range) -> Camera:
     """Return a pinhole camera whose picture is about `size_px` wide."""
     wide, high = ASPECTS[rng.integers(len(ASPECTS))]
     width = round(size_px * rng.uniform(*SIZES))
     height = round(width * high / wide)
-    fx = width / 2 / math.tan(math.radians(rng.uniform(*FIELD_DEG)) / 2)
+    fx = width / 2 / math.tan(math.radians(rng.uniform(*field_deg)) / 2)
     fy = fx * rng.uniform(1 - STRETCH, 1 + STRETCH)
     off_x, off_y = rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2)
     cx, cy = (width - 1) / 2 + off_x * width, (height - 1) / 2 + off_y * height
@@ -62,11 +79,13 @@ def random_camera(rng: np.random.Generator, size_px: int) -> Camera:
     return Camera(fx, fy, cx, cy, (width, height))
 
 
-def random_view(rng: np.random.Generator, camera: Camera, height_m: tuple[float, float]) -> View:
-    """Return a view from above the world's origin, within this range of heights."""
-    pitch = rng.uniform(*PITCH_DEG)
-    turn = turned(0.0, pitch, rng.uniform(-ROLL_DEG, ROLL_DEG))
-    return View(camera, pose_of(turn, np.array([0.0, -rng.uniform(*height_m), 0.0])))
+def random_view(rng: np.random.Generator, size_px: int, rig: Rig, height_m: Range) -> View:
+    """Return a view from above the world's origin; `height_m` where the rig has none."""
+    camera = random_camera(rng, size_px, rig.field_deg)
+    pitch = rng.uniform(*rig.pitch_deg)
+    turn = turned(0.0, pitch, rng.uniform(*rig.roll_deg))
+    height = rng.uniform(*(rig.height_m or height_m))
+    return View(camera, pose_of(turn, np.array([0.0, -height, 0.0])))
 
 
 def moved_view(rng: np.random.Generator, view: View, step_m: tuple[float, float]) -> View:

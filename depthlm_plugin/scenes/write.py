@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..geometry.arrays import Floats
 from ..records.atomic import whole_file, whole_folder
 from .domains import DOMAINS, Domain
 from .render import Picture, render
-from .view import View, moved_view, random_camera, random_view
+from .view import Rig, View, moved_view, random_view
 from .world import World
 
 RECORDS = "records.jsonl"
@@ -49,6 +49,7 @@ class Wanted:
         points: Most labelled pixels of a picture.
         views: Pictures of a scene, 1 or 2.
         depth_maps: Whether to write the distance of every pixel.
+        rig: How its cameras differ.
 
     Raises:
         ConfigError: For what cannot be written.
@@ -62,6 +63,7 @@ class Wanted:
     points: int = 10
     views: int = 1
     depth_maps: bool = False
+    rig: Rig = field(default_factory=Rig)
 
     def __post_init__(self) -> None:
         if self.domain not in DOMAINS:
@@ -77,6 +79,17 @@ class Wanted:
         ):
             if not least <= value <= most:
                 raise ConfigError(f"--{option} must be from {least} to {most}, found {value}")
+        for option, span, lowest, highest in (
+            ("fov", self.rig.field_deg, 20, 130),
+            ("height", self.rig.height_m or (1, 1), 0.2, 20),
+            ("pitch", self.rig.pitch_deg, -60, 60),
+            ("roll", self.rig.roll_deg, -180, 180),
+        ):
+            if not lowest <= span[0] <= span[1] <= highest:
+                raise ConfigError(
+                    f"--{option} must be two numbers from {lowest} to {highest}, the lower first,"
+                    f" found {span[0]:g} {span[1]:g}"
+                )
 
     @property
     def name(self) -> str:
@@ -149,7 +162,7 @@ def make_scene(wanted: Wanted, index: int) -> tuple[World, list[Seen]]:
     for attempt in range(_TRIES):
         key = [wanted.seed, zlib.crc32(wanted.domain.encode()), index, attempt]
         rng = np.random.default_rng(key)
-        view = random_view(rng, random_camera(rng, wanted.size_px), domain.height_m)
+        view = random_view(rng, wanted.size_px, wanted.rig, domain.height_m)
         views = [view, moved_view(rng, view, domain.step_m)][: wanted.views]
         world = domain.build(rng)
         pictures = [render(world, view, rng) for view in views]

@@ -189,3 +189,38 @@ def test_a_broken_dataset_info_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not valid JSON"):
         write_scenes(tmp_path, Wanted("indoor", 1))
     assert [path.name for path in tmp_path.iterdir()] == ["dataset_info.json"]
+
+
+def test_cameras_are_within_the_ranges_asked_for(tmp_path: Path) -> None:
+    asked = {"fov": (50, 60), "height": (1.2, 1.3), "pitch": (-15, -9), "roll": (2, 3)}
+    said = ["--out", str(tmp_path), "--n", "30", "--domain", "indoor", "--size", "64"]
+    for option, span in asked.items():
+        said += [f"--{option}", *map(str, span)]
+    assert main(["scenes", *said]) == 0
+    found: dict[str, list[float]] = {option: [] for option in asked}
+    for line in (tmp_path / "indoor_0_0" / "records.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        fx, _, _, _, width, _ = record["intrinsics"]
+        pose = np.array(record["pose"])
+        right, _, ahead = pose[:3, :3].T  # in the world, whose y is down
+        found["fov"].append(2 * np.degrees(np.arctan(width / 2 / fx)))
+        found["height"].append(-pose[1, 3])
+        found["pitch"].append(np.degrees(np.arcsin(-ahead[1])))
+        level = np.cross([0, 1, 0], ahead)
+        turn = np.degrees(np.arccos(right @ level / np.linalg.norm(level)))
+        found["roll"].append(turn * np.sign(right[1]))  # clockwise: what is right goes down
+    for option, (low, high) in asked.items():
+        values = np.array(found[option])
+        assert low - 0.01 <= values.min() < values.max() <= high + 0.01, option
+        assert np.ptp(values) > 0.6 * (high - low), option
+
+
+@pytest.mark.parametrize(
+    "span", [("--height", "3", "1"), ("--fov", "10", "50"), ("--pitch", "nan", "1")]
+)
+def test_ranges_that_are_none_are_refused(
+    span: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ["--out", str(tmp_path), "--n", "1", "--domain", "indoor"]
+    assert main(["scenes", *said, *span]) == 1
+    assert f"{span[0]} must be two numbers from" in capsys.readouterr().err
