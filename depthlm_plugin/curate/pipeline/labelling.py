@@ -17,7 +17,7 @@ from ...geometry.camera import Camera, convert_depth
 from ...geometry.plausible import unusual_camera
 from ...records.record import check_record
 from ...records.stated import NOTHING
-from ...views.decode import check_size, decode_rgb, load_rgb
+from ...views.decode import check_rgb, check_size, decode_rgb, load_coarse, load_rgb
 from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
@@ -186,7 +186,7 @@ class Job:
             name = self._name(item, _suffix(frame.image, frame.camera, where))
             self._write(name, frame.image)
             return name
-        load_rgb(str(frame.image), where, camera=frame.camera)
+        check_rgb(str(frame.image), where, camera=frame.camera)
         return f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
 
     def _prepared(
@@ -248,7 +248,7 @@ def _suffix(data: bytes, camera: Camera, where: str) -> str:
         check_size(size_wh, camera, "its picture", where)
 
     with opened_image(io.BytesIO(data), "unreadable image", where, "its picture", check) as image:
-        image.load()
+        load_coarse(image)
         suffix = _SUFFIXES.get(str(image.format))
     if suffix is None:
         raise RecordError(
