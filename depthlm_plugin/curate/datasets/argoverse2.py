@@ -126,7 +126,7 @@ class Argoverse2(Reader):
         pose = _vehicle(poses, taken_ns, where) @ mounting
         points_m = _points(folder / "sensors" / "lidar" / f"{swept_ns}.feather", where)
         to_camera = inverse(pose) @ _vehicle(poses, swept_ns, where)
-        pixels, distance_m, dropped = seen_points(points_m, to_camera, camera, LIDARS)
+        pixels, distance_m, dropped = seen_points(off_vehicle(points_m), to_camera, camera, LIDARS)
         return Frame(
             pictures / f"{taken_ns}.jpg",
             camera,
@@ -204,7 +204,7 @@ def _calibration(folder: Path) -> tuple[Mapping[str, Floats], Mapping[str, Float
 
 
 def _points(path: Path, where: str) -> Floats:
-    """Return the points (N, 3) off the vehicle of a sweep, in its frame at its time, metres."""
+    """Return the points (N, 3) of a sweep in the vehicle's frame at its time, metres."""
     try:
         return _sweep(path)
     except RecordError as error:
@@ -219,7 +219,7 @@ def _sweep(path: Path) -> Floats:
     if not all(np.issubdtype(column.dtype, np.floating) for column in table.values()):
         raise RecordError("bad file", where, f"{path} has {kinds}; expected float16 metres")
     points_m = _rows(table, ("x", "y", "z"))
-    return off_vehicle(points_m[np.isfinite(points_m).all(axis=1)])
+    return points_m[np.isfinite(points_m).all(axis=1)]
 
 
 def _rows(table: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Floats:

@@ -175,7 +175,7 @@ class Ddad(Reader):
         camera = Camera.from_intrinsics(intrinsics)
         pose = motion(shot.rotation_wxyz, shot.translation_m)
         to_camera = inverse(pose) @ motion(sweep.rotation_wxyz, sweep.translation_m)
-        points_m = _points(self.root / sweep.file)
+        points_m = off_vehicle(_points(self.root / sweep.file))
         pixels, distance_m, dropped = seen_points(points_m, to_camera, camera, LIDARS)
         late_ms = 10 * (abs(sweep.time_us - shot.time_us) // 10_000)
         noted = [f"sweep {late_ms} to {late_ms + 10} ms from the picture"]
@@ -272,7 +272,7 @@ def _microseconds(text: str) -> int:
 
 @lru_cache(maxsize=2)  # the six cameras of a sample share it
 def _points(path: Path) -> Floats:
-    """Return the points (N, 3) off the vehicle of a sweep, in the lidar's frame, metres."""
+    """Return the points (N, 3) of a sweep in the lidar's frame, metres."""
     where = f"ddad {path.parent.parent.parent.name}/{_LIDAR}/{path.stem}"
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -295,4 +295,4 @@ def _points(path: Path) -> Floats:
             " (N, 4) or the fields X, Y, Z",
         )
     points_m: Floats = data[:, :3].astype(np.float64)
-    return off_vehicle(points_m[np.isfinite(points_m).all(axis=1)])
+    return points_m[np.isfinite(points_m).all(axis=1)]
