@@ -65,7 +65,8 @@ def off_vehicle(points_m: Floats) -> Floats:
     """
     (rear, right), (front, left) = _VEHICLE_M
     x, y, _ = points_m.T
-    result: Floats = points_m[~((x > rear) & (x < front) & (y > right) & (y < left))]
+    on_it = (x > rear) & (x < front) & (y > right) & (y < left)
+    result: Floats = points_m.take(np.flatnonzero(~on_it), axis=0)
     return result
 
 
