@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import redirect_stdout, suppress
 
-from .options import add_model, add_uncalibrated
+from .options import add_model, add_server, add_uncalibrated, check_server, predictor_of
 
 _HOST, _PORT = "127.0.0.1", 7860
 
@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Serves a page to this machine's browser, until Ctrl-C: open a picture, click on it and"
         " read the metres, how far two clicks are apart, the depth map and the point cloud. The"
         " camera is the picture's EXIF, else an assumed one; the page says which, and takes"
-        " another. Nothing is fetched from, or sent to, the internet."
+        " another. Nothing is fetched from, or sent to, the internet, unless --server is there: it"
+        " gets what the model is shown."
     )
     parser.add_argument(
         "--host", default=_HOST, help=f"address to listen on (default: {_HOST}, this machine only)"
@@ -26,18 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=_PORT, help=f"(default: {_PORT})")
     add_model(parser)
     add_uncalibrated(parser)
+    add_server(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
-    print("starting LLaMA-Factory ...", file=sys.stderr)
+    check_server(args)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
+        predictor = predictor_of(args)
         from ..app.serve import server_of
-        from ..predict.predictor import Predictor
 
-        predictor = Predictor.load(
-            args.model, args.adapter, args.template, calibrated=not args.uncalibrated
-        )
         with server_of(predictor, args.host, args.port) as (server, listening):
             if args.host not in (_HOST, "localhost", "::1"):
                 print(

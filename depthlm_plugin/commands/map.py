@@ -28,6 +28,7 @@ _ENDINGS = {
     "ply": (".ply",),
     "glb": (".glb",),
     "preview": (".png", ".jpg", ".jpeg"),
+    "rerun": (".rrd",),
 }
 
 
@@ -58,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument("--ply", metavar="F", help="coloured points, camera frame (y down)")
     outputs.add_argument("--glb", metavar="F", help="coloured points for viewers (y up)")
     outputs.add_argument("--preview", metavar="F", help="PNG or JPEG in colours, bar in metres")
+    outputs.add_argument(
+        "--rerun", metavar="F", help=".rrd, for the viewer: rerun F shows camera, z and points"
+    )
     outputs.add_argument(
         "--quantity",
         default="z",
@@ -247,6 +251,7 @@ def _saved(depth: DepthMap, files: dict[str, Path], quantity: str) -> dict[str, 
     """Write the files of a map and return what is printed of it."""
     from ..maps import files as write
     from ..maps.preview import save_preview
+    from ..maps.recording import save_recording
 
     too_far = 0
 
@@ -261,6 +266,7 @@ def _saved(depth: DepthMap, files: dict[str, Path], quantity: str) -> dict[str, 
         "ply": write.save_cloud,
         "glb": write.save_cloud,
         "preview": save_preview,
+        "rerun": save_recording,
     }
     for option, file in files.items():
         writers[option](depth, file)

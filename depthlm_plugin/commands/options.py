@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ..host.inference.ways import WAYS
 
 if TYPE_CHECKING:
     from ..cameras.source import CameraSource
+    from ..predict.predictor import Predictor
     from ..records.stated import Stated
     from ..sampling.planner import Planner
 
@@ -140,6 +142,69 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="merged model, or base of --adapter")
     parser.add_argument("--adapter", help="LoRA adapter folder")
     parser.add_argument("--template", help="chat template, if not the one saved with the weights")
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add the server that is asked in place of the weights of `add_model`."""
+    group = parser.add_argument_group(
+        "server", "asked in place of weights; --model, or --adapter, then gives depthlm_config.json"
+    )
+    group.add_argument(
+        "--server", metavar="URL", help="OpenAI-style, as llamafactory-cli api, vLLM, SGLang"
+    )
+    group.add_argument("--server-model", metavar="NAME", help="its name, if several are served")
+    group.add_argument(
+        "--processor", metavar="DIR", help="model with the image processor, if --model has none"
+    )
+
+
+def check_server(args: argparse.Namespace) -> None:
+    """Refuse options of a server without one, and of weights with one.
+
+    Raises:
+        ConfigError: Says what to leave out.
+    """
+    for option in ("server_model", "processor"):
+        if getattr(args, option) and not args.server:
+            raise ConfigError(f"--{option.replace('_', '-')} is of a --server")
+    if args.server and args.uncalibrated:
+        raise ConfigError("--uncalibrated is of weights: answers of a --server never are")
+
+
+def predictor_of(
+    args: argparse.Namespace, way: str = "auto", constrained: bool = False
+) -> Predictor:
+    """Return the model that the command line names, which says so where loading takes a while.
+
+    Args:
+        args: Values of `add_server`, `add_model` and `add_uncalibrated`.
+        way: As `Predictor.load` takes it.
+        constrained: As `Predictor.load` takes it.
+
+    Raises:
+        ConfigError: As `Predictor.load` and `Predictor.served`.
+        HostError: As they.
+        ServerError: When the server does not answer.
+    """
+    if not args.server:
+        print("starting LLaMA-Factory ...", file=sys.stderr)
+    from ..predict.predictor import Predictor
+
+    if not args.server:
+        return Predictor.load(
+            args.model,
+            args.adapter,
+            args.template,
+            way,
+            constrained,
+            calibrated=not args.uncalibrated,
+        )
+    return Predictor.served(
+        args.server,
+        args.adapter or args.model,
+        processor=args.processor or (args.model if args.adapter else None),
+        name=args.server_model,
+    )
 
 
 def add_camera(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import ConfigError
-from .options import add_camera, add_model, add_unusual, add_ways, camera_of, numbers_of, stated_of
+from .options import (
+    add_camera,
+    add_model,
+    add_server,
+    add_unusual,
+    add_ways,
+    camera_of,
+    check_server,
+    numbers_of,
+    predictor_of,
+    stated_of,
+)
 
 if TYPE_CHECKING:
     from ..cameras.source import CameraSource
@@ -80,16 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " delta1_optimal, interval_90 and mass, the probability of all numbers; none where it had"
         " no number",
     )
-    server = parser.add_argument_group(
-        "server", "asked in place of weights; --model, or --adapter, then gives depthlm_config.json"
-    )
-    server.add_argument(
-        "--server", metavar="URL", help="OpenAI-style, as llamafactory-cli api, vLLM, SGLang"
-    )
-    server.add_argument("--server-model", metavar="NAME", help="its name, if several are served")
-    server.add_argument(
-        "--processor", metavar="DIR", help="model with the image processor, if --model has none"
-    )
+    add_server(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,33 +100,11 @@ def run(args: argparse.Namespace) -> int:
     at = [(x, y) for x, y in (numbers_of("--at", text, 2) for text in args.at)]
     camera = camera_of(args)  # before the model is loaded, which takes a while
     stdout = sys.stdout
-    if not args.server:
-        print("starting LLaMA-Factory ...", file=sys.stderr)
     with redirect_stdout(sys.stderr):  # LLaMA-Factory logs to stdout
-        predictor = _predictor(args)
+        predictor = predictor_of(args, args.way, args.constrained)
         if args.records:
             return _answer(args, predictor, _records(args, predictor), stdout)
         return _answer(args, predictor, _pictures(args, predictor, camera, at), stdout)
-
-
-def _predictor(args: argparse.Namespace) -> Predictor:
-    from ..predict.predictor import Predictor
-
-    if not args.server:
-        return Predictor.load(
-            args.model,
-            args.adapter,
-            args.template,
-            args.way,
-            args.constrained,
-            calibrated=not args.uncalibrated,
-        )
-    return Predictor.served(
-        args.server,
-        args.adapter or args.model,
-        processor=args.processor or (args.model if args.adapter else None),
-        name=args.server_model,
-    )
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -133,9 +113,7 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: Says what to leave out.
     """
-    for option in ("server_model", "processor"):
-        if getattr(args, option) and not args.server:
-            raise ConfigError(f"--{option.replace('_', '-')} is of a --server")
+    check_server(args)
     if args.server and (args.way != "auto" or args.constrained or args.interval):
         raise ConfigError("--way, --constrained and --interval need the weights, not a --server")
     if args.records:

@@ -17,6 +17,7 @@ from .attention import mend_attention
 from .board import MOST_PIXELS
 from .mrope import with_token_types
 from .open_views import let_open
+from .patch_embedding import mend_patch_embedding
 from .quantised import mend_quantised
 
 logger = logging.get_logger("llamafactory.depthlm")
@@ -42,6 +43,7 @@ def engine_init_with(original: Callable[..., None]) -> Callable[..., None]:
             compat.require()
             setattr(self.model, _MARK, config)
             mend_attention(self.model)
+            mend_patch_embedding(self.model)
             mend_quantised(self.model)
             limit = self.processor.image_max_pixels
             if limit == _UNSTATED_PIXELS:  # nobody asked for it, and it would change the metres

@@ -40,6 +40,7 @@ from .eval_answers import FOLDER, answering, greedy, steady_metrics
 from .lazy import EpochSampler, LazySamples
 from .mrope import with_token_types
 from .open_views import is_view
+from .patch_embedding import mend_patch_embedding
 from .quantised import mend_quantised
 from .run import Run
 from .vocabulary import mend_vocabulary
@@ -72,6 +73,7 @@ def trainer_on(base: Any) -> Any:
             super().__init__(*args, **kwargs)
             if depthlm is not None:
                 mend_attention(self.model)
+                mend_patch_embedding(self.model)
                 mend_vocabulary(self.model)
                 mend_quantised(self.model)
             self._of_answers = depthlm is not None and self._can_shorten()

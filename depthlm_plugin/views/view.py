@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
@@ -282,7 +282,12 @@ def uri_fields(uri: str) -> dict[str, str]:
             f"view format {head!r} is not {SCHEME + FORMAT!r}: the cached dataset was written by"
             " another version of depthlm-plugin; set overwrite_cache: true"
         )
-    return dict(parse_qsl(query, keep_blank_values=True, errors=_HALF_PAIRS))
+    return dict(_pairs(query))
+
+
+@lru_cache(maxsize=256)  # a sample in training is read about five times on its way
+def _pairs(query: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(query, keep_blank_values=True, errors=_HALF_PAIRS))
 
 
 def window_size(uri: str) -> tuple[int, int]:

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.known_depth import knowing
+from support.fake_server import fake_server
+from support.known_depth import KnownDepth, knowing
 
+from depthlm_plugin import Predictor
 from depthlm_plugin.app.opened import Opened, answers_html, grid_of, thinned
 from depthlm_plugin.app.page import Page
 from depthlm_plugin.app.serve import server_of
 from depthlm_plugin.cameras.source import CameraSource
+from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.errors import ConfigError
 from depthlm_plugin.maps.depth_map import DepthMap
+from depthlm_plugin.predict.server.client import Client
+from depthlm_plugin.predict.server.engine import ServerEngine
 
 SIZE_WH = (112, 100)
 ORIENTATION = 274
@@ -166,6 +171,18 @@ def test_large_clouds_are_thinned(picture) -> None:
     large = np.ones((1000, 1500), np.float32)
     kept = np.isfinite(thinned(DepthMap(found, large, large, large, pixels, answers_m)).z_m)
     assert 150_000 < kept.sum() <= 250_000
+
+
+def test_a_server_is_asked_in_place_of_weights(picture, tmp_path) -> None:
+    config = DepthLMConfig(focal_px=300, resampling="reference", reference="text")
+    with fake_server() as server:
+        engine = ServerEngine(Client(server.url, pauses_s=(0.0,)), KnownDepth.grid)
+        asking = Page(Predictor(engine, config), tmp_path)
+        opened = asking.open(picture)[0]
+        opened, _, said = asking.click(opened, (9, 9))
+        assert "pixel (1, 1): 2 m from the camera (" in said  # and no interval
+        assert len(server.pictures) == 1
+    assert "nobody answers" in asking.click(opened, (9, 9))[2]
 
 
 def test_models_without_depth_and_taken_ports_are_refused(tmp_path) -> None:

@@ -98,6 +98,7 @@ def test_cameras_of_the_command_line(capsys, engine, picture, options, source) -
         (["a.png", "--records", "r.jsonl", "--out", "o"], "of --records give the folder"),
         (["a.png", "--server-model", "m"], "--server-model is of a --server"),
         (["a.png", "--processor", "m"], "--processor is of a --server"),
+        (["a.png", "--server", "u", "--uncalibrated"], "--uncalibrated is of weights"),
         (["a.png", "--task", "time", "--task", "speed"], "of pictures give one --task"),
     ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from support.browser import browser_page, free_port, serving
 from support.host_tools import SMALL, rows
 
 from depthlm_plugin import Camera, Predictor
+from depthlm_plugin.app.opened import answer_text
 from depthlm_plugin.cli import main
 from depthlm_plugin.config.block import DepthLMConfig
 from depthlm_plugin.config.saved import save_config
@@ -57,3 +61,33 @@ def test_records_through_a_server_are_scored(
     assert main(["score", str(out), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert (scores["rows"], scores["complete"]) == (4, True)
+
+
+def test_the_page_asks_a_server(
+    served_model: Path, llamafactory_url: str, data: Path, tmp_path: Path
+) -> None:
+    picture = data / rows(data / "a.jsonl")[0]["image"]
+    address = f"http://127.0.0.1:{free_port()}/"
+    options = ["--model", str(served_model), "--port", address.split(":")[-1].strip("/")]
+    command = [sys.executable, "-m", "depthlm_plugin.cli", "app", *options]
+    with (
+        browser_page() as page,
+        serving([*command, "--server", llamafactory_url], address, tmp_path),
+    ):
+        page.goto(address)
+        with page.expect_file_chooser() as chooser:
+            page.click("#open")
+        chooser.value.set_files(picture)
+        page.wait_for_selector("#camera :text('ASSUMED')")
+        page.wait_for_function("document.querySelector('#picture img')?.naturalWidth > 0")
+        page.locator("#picture img").click()
+        said = page.wait_for_selector("#answers li", timeout=120_000)
+        assert said is not None
+        [x, y] = re.findall(r"\d+", said.inner_text())[:2]
+        [answer] = Predictor.served(llamafactory_url, served_model).ask(
+            picture, at=[(int(x), int(y))], exif_rotation="apply"
+        )
+        assert said.inner_text().split() == answer_text(answer).split()
+    log = (tmp_path / "server.log").read_text()
+    assert f"open {address}" in log
+    assert "starting LLaMA-Factory" not in log

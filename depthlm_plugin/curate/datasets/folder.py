@@ -68,7 +68,8 @@ class RgbdFolder(Reader):
         7-Scenes               depth_scale=1000 depth_kind=z invalid=65535 scene_stars=0
                                rgb=seq-*/frame-*.color.png depth=seq-*/frame-*.depth.png
                                pose=seq-*/frame-*.pose.txt intrinsics=585,585,320,240
-        Stray Scanner          depth_scale=1000 depth_kind=z intrinsics=camera_matrix.csv
+        Stray Scanner          rather `depthlm curate strayscanner`; of extracted pictures:
+                               depth_scale=1000 depth_kind=z intrinsics=camera_matrix.csv
 
     The depth that 7-Scenes distributes is not registered to its pictures: put rendered or
     registered depth in its place, with the intrinsics of the pictures.
@@ -102,9 +103,10 @@ class RgbdFolder(Reader):
         depth = find_pattern(self.root, self.depth, _DEPTHS)
         if rgb is None and (videos := sorted(self.root.glob("**/rgb.mp4"))):
             raise DepthLMError(
-                f"{videos[0]} is a video; extract its pictures first, named as their depth images,"
-                " none twice and none left out: mkdir rgb; ffmpeg -i rgb.mp4 -fps_mode passthrough"
-                " -start_number 0 rgb/%06d.png"
+                f"{videos[0]} is a video; `depthlm curate strayscanner` reads recordings of Stray"
+                " Scanner. Of others extract the pictures first, named as their depth images, none"
+                " twice and none left out: mkdir rgb; ffmpeg -ignore_editlist 1 -i rgb.mp4"
+                " -fps_mode passthrough -start_number 0 rgb/%06d.png"
             )
         if rgb is None or depth is None:
             absent = "rgb" if rgb is None else "depth"

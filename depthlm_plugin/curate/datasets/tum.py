@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...geometry.camera import Camera
 from ...geometry.lens import Lens
 from ...geometry.rigid import motion
 from ..formats.files import read_depth_png, read_text
+from ..formats.in_time import associated
 from ..frames import Frame, Item
 from ..reading import Reader, missing
 
@@ -91,7 +91,7 @@ class TumRgbd(Reader):
                 for file in ("rgb.txt", "depth.txt")
             )
             times, depth_times = [at for at, _ in pictures], [at for at, _ in depths]
-            for i, j in associated(times, depth_times):
+            for i, j in associated(times, depth_times, _NEAR_S):
                 time, picture = pictures[i]
                 frame_id = f"{name}/{Path(picture).stem}"
                 yield Item(frame_id, (str(folder), time, picture, depths[j][1]))
@@ -127,28 +127,6 @@ class TumRgbd(Reader):
             timestamp=time,
             pose=pose,
         )
-
-
-def associated(times: Sequence[float], others: Sequence[float]) -> list[tuple[int, int]]:
-    """Return pairs of places of times in two lists, nearest first served, in order of the first.
-
-    Args:
-        times: Seconds, in order.
-        others: Seconds, in order.
-    """
-    candidates = []
-    for i, time in enumerate(times):
-        j = bisect_left(others, time - _NEAR_S)
-        while j < len(others) and others[j] <= time + _NEAR_S:
-            candidates.append((abs(others[j] - time), i, j))
-            j += 1
-    pairs: dict[int, int] = {}
-    used = set()
-    for _, i, j in sorted(candidates):
-        if i not in pairs and j not in used:
-            pairs[i] = j
-            used.add(j)
-    return sorted(pairs.items())
 
 
 def _listed(path: Path) -> list[tuple[float, str]]:

@@ -17,6 +17,7 @@ from ...sampling.sample import Sample
 from .. import compat
 from ..attention import mend_attention
 from ..decoding import decoded
+from ..patch_embedding import mend_patch_embedding
 from ..processors.registry import grid_of, quicken
 from .continuation import Continuation
 from .groups import GroupSize, in_groups
@@ -85,6 +86,7 @@ class LoadedModel:
         self._prompts = Prompts(chat, self._tokenizer, self._processor)
         self._model = load_model(self._tokenizer, model_args, finetuning_args, is_trainable=False)
         mend_attention(self._model)
+        mend_patch_embedding(self._model)
         self._stop = [self._tokenizer.eos_token_id, *chat.get_stop_token_ids(self._tokenizer)]
         self._together, self._weighed = GroupSize(64, 1024), GroupSize(32, 256)
         self._batch = GroupSize(1, 1) if way == "single" else GroupSize(8, 64)

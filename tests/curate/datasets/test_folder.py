@@ -189,8 +189,8 @@ def test_stray_scanner_asks_for_its_pictures(tmp_path, capsys):
     truth = write_stray(root)
     options = given(*OURS, "intrinsics=camera_matrix.csv")
     _, said = curate(capsys, "folder", root, out, *options, status=1)
-    assert "rgb.mp4 is a video; extract its pictures first" in said
-    assert "ffmpeg -i rgb.mp4 -fps_mode passthrough -start_number 0 rgb/%06d.png" in said
+    assert "rgb.mp4 is a video; `depthlm curate strayscanner` reads" in said
+    assert "ffmpeg -ignore_editlist 1 -i rgb.mp4 -fps_mode passthrough -start_number 0" in said
     (root / "rgb").mkdir()
     for name, seen in truth.items():
         Image.fromarray(picture(*seen)).save(root / "rgb" / f"{name}.png")

@@ -5,7 +5,7 @@ import pytest
 from support.raw.handheld import depth_bin, number_in, numbered, photograph, write_video
 
 from depthlm_plugin.curate.datasets.scannetpp.depth_stream import open_depth
-from depthlm_plugin.curate.datasets.scannetpp.video import open_video
+from depthlm_plugin.curate.formats.video import open_video
 
 
 @pytest.mark.parametrize("kind", ["lz4", "deflate", "stream"])
@@ -55,6 +55,9 @@ def test_video_frames_that_an_edit_list_cuts_are_not_counted(tmp_path):
     video = open_video(str(tmp_path / "b.mp4"))
     assert len(video) == 25
     assert [number_in(video.read(number, "rgb24")) for number in (0, 24, 7)] == [5, 29, 12]
+    video = open_video(str(tmp_path / "b.mp4"), whole=True)
+    assert len(video) == 30
+    assert [number_in(video.read(number, "rgb24")) for number in (0, 29, 7)] == [0, 29, 7]
 
 
 def test_colours_of_a_video(tmp_path):

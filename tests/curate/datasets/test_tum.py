@@ -10,8 +10,6 @@ from support.curate_checks import assert_labels_the_scene, assert_poses_agree, c
 from support.raw.handheld import FREIBURG, kinect_pose, write_tum
 from support.scene import distance_at
 
-from depthlm_plugin.curate.datasets.tum import associated
-
 ONE = ["--workers", 1]
 DESK = "rgbd_dataset_freiburg1_desk"
 
@@ -84,13 +82,6 @@ def test_tum_distances_of_distorted_corners(copied, tmp_path, capsys):
     u, v = np.array(record["pixel_coords"]).T
     assert len(u) == 4
     np.testing.assert_allclose(record["depth"], distance_at(*truth[record["id"]], u, v), rtol=2e-4)
-
-
-def test_tum_uses_each_depth_image_once_and_the_nearest():
-    times, others = [0.000, 0.033, 0.066, 0.500], [0.018, 0.031, 0.081, 0.481, 0.530]
-    assert associated(times, others) == [(0, 0), (1, 1), (2, 2), (3, 3)]
-    assert associated([0.000, 0.010], [0.006]) == [(1, 0)]
-    assert associated([0.0], [0.021]) == []
 
 
 def test_tum_poses_near_in_time_only(copied, tmp_path, capsys):

@@ -10,17 +10,22 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import ConfigError, RecordError
+from ....errors import RecordError
 from ....geometry.arrays import Floats
-from ....geometry.camera import Camera
 from ...formats.files import read_text
+from ...formats.phone_lidar import (
+    EDGES,
+    centred_camera,
+    check_lidar_options,
+    kept,
+    lidar_rules,
+)
 from ...frames import Frame, Item
 from ...reading import Official, Reader, chosen, missing
 from .scene import CAPTURES, Capture, frame_numbers, read_captures, read_poses
 from .shot import SIZE_WH, Shot, disagreement, extracted
 
 _SPLIT_FILES = {"val": "nvs_sem_val.txt", "train": "nvs_sem_train.txt"}
-_EDGE = 1.05  # largest over smallest depth of 3x3 depth pixels without an edge
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,9 @@ class ScanNetPP(Reader):
 
     def items(self) -> Iterator[Item]:
         """Yield the frames as `<scene>/frame_<number>`; a scene that is not there as itself."""
-        chosen("edges", self.edges, ("avoid", "keep"))
+        chosen("edges", self.edges, EDGES)
         chosen("poses", self.poses, ("aligned", "none"))
-        if self.every < 1 or not self.farthest_m > 0:
-            raise ConfigError(
-                "--option every must be 1 or more and farthest_m more than 0, found"
-                f" {self.every} and {self.farthest_m:g}"
-            )
+        check_lidar_options(self.every, self.farthest_m)
         data = self.root / "data"
         name = _SPLIT_FILES.get(str(self.split))
         if name is not None:
@@ -142,7 +143,7 @@ class ScanNetPP(Reader):
         z_m, dropped = self._kept(shot.z_m(), shot.shown())
         return Frame(
             shot.picture(),
-            _camera(captures[number], where),
+            centred_camera(captures[number].intrinsics, SIZE_WH, where, CAPTURES),
             "z",
             depth_m=z_m,
             scene=scene,
@@ -161,18 +162,8 @@ class ScanNetPP(Reader):
 
     def _kept(self, z_m: Floats, shown: NDArray[np.bool_]) -> tuple[Floats, dict[str, int]]:
         """Return z (H, W) of the depth pixels that are labelled, NaN elsewhere, and what is not."""
-        left = np.isfinite(z_m) & (z_m > 0)
-        tests = {"masked": shown}
-        if not self.compat:
-            tests["far"] = z_m <= self.farthest_m
-            if self.edges == "avoid":
-                tests["depth edge"] = _smooth(np.where(left, z_m, np.nan))
-        dropped = {}
-        for reason, good in tests.items():
-            if count := np.count_nonzero(left & ~good):
-                dropped[reason] = int(count)
-            left &= good
-        return np.where(left, z_m, np.nan), dropped
+        rules = {} if self.compat else lidar_rules(z_m, self.edges, self.farthest_m)
+        return kept(z_m, {"masked": shown} | rules)
 
 
 def _captures(folder: Path, where: str) -> dict[int, Capture]:
@@ -192,30 +183,3 @@ def _pose(folder: Path, number: int, where: str) -> Floats | None:
             f"the aligned_pose of {folder / CAPTURES} {error}; --option poses=none takes the"
             " frames without poses",
         ) from error
-
-
-def _camera(capture: Capture, where: str) -> Camera:
-    camera = Camera.from_intrinsics([*capture.intrinsics, *SIZE_WH])
-    for centre, size in zip((camera.cx, camera.cy), SIZE_WH, strict=True):
-        if not 0.4 * size < centre < 0.6 * size:
-            raise RecordError(
-                "bad intrinsics",
-                where,
-                f"{CAPTURES} has fx, fy, cx, cy = {list(capture.intrinsics)}; expected those of a"
-                f" picture of {SIZE_WH[0]}x{SIZE_WH[1]}",
-            )
-    return camera
-
-
-def _smooth(z_m: Floats) -> NDArray[np.bool_]:
-    """Return where the valid depths (H, W; others NaN) of 3x3 differ by less than 5 %."""
-    high, low = (_around(_around(z_m, of).T, of).T for of in (np.fmax, np.fmin))
-    smooth: NDArray[np.bool_] = high < _EDGE * low
-    return smooth
-
-
-def _around(z_m: Floats, extreme: np.ufunc) -> Floats:
-    """Return the extreme, fmax or fmin, which pass over NaN, of rows (H, W) and both beside."""
-    padded = np.pad(z_m, ((1, 1), (0, 0)), constant_values=np.nan)
-    result: Floats = extreme(extreme(padded[:-2], padded[1:-1]), padded[2:])
-    return result

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ....errors import RecordError
 from ....geometry.arrays import Floats
 from ...formats.files import encode_png, exactly, inside, opened_image, read_depth_png
+from ...formats.video import open_video
 from .depth_stream import SHAPE_HW, open_depth
 from .scene import CAPTURES
-from .video import open_video
 
 SIZE_WH = 1920, 1440
 _TAIL = 3  # frames by which the streams of a recording may differ: they stop one after the other

@@ -10,20 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import ConfigError
+from ...errors import ConfigError
 
 _FAR = 240  # frames: nearer ones are reached by decoding on, whatever keyframes are between
 
 
 @lru_cache(maxsize=2)  # the picture and the mask of one scan; decoders hold many frames
-def open_video(path: str) -> Video:
+def open_video(path: str, whole: bool = False) -> Video:
     """Return a video, opened once in a process, so that frames in order cost one pass.
+
+    Args:
+        path: The file.
+        whole: Whether frames count that the file holds and an edit list keeps from being shown.
 
     Raises:
         ConfigError: Without PyAV, the optional extra `video`.
         ValueError: For a file that is no video.
     """
-    return Video(path)
+    return Video(path, whole)
 
 
 class Video:
@@ -31,11 +35,13 @@ class Video:
 
     Args:
         path: The file.
+        whole: As `open_video` takes it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, whole: bool) -> None:
         self._av = _import_av()
         self._path = path
+        self._options = {"ignore_editlist": "1"} if whole else {}
         self._times: list[int] = []
         self._keyframes: list[int] = []
         self._frames: Iterator[Any]
@@ -97,7 +103,7 @@ class Video:
         return frame if frame is not None and frame.pts == time else None
 
     def _open(self) -> None:
-        self._container = self._av.open(self._path)
+        self._container = self._av.open(self._path, options=self._options)
         self._stream = self._container.streams.video[0]
         self._frames = self._container.decode(self._stream)
         self._number = -1
