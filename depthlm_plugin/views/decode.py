@@ -118,15 +118,43 @@ def decode_rgb(
     # The orientation is read before decoding: Pillow turns a TIFF while it decodes.
     with _opened(source, path, where, exif_rotation, camera) as (image, orientation):
         image.load()
-        if image.mode == "F":
-            raise RecordError(
-                "unreadable image", where, f"{path} holds floating-point pixels, not a photograph"
-            )
-        image.info.pop("transparency", None)  # Pillow warns that RGB cannot hold a palette's
-        rgb: Image.Image = _high_byte(image) if image.mode.startswith("I") else image
-        if rgb.mode != "RGB":  # converting RGB would copy it, a sixth of the time of a JPEG
-            rgb = rgb.convert("RGB")
+        rgb = _as_rgb(image, path, where)
         return rgb if orientation == 1 else rgb.transpose(_TRANSPOSES[orientation])
+
+
+def check_rgb(path: str, where: str, camera: Camera | None = None) -> None:
+    """Refuse a file that `load_rgb` refuses, for the same reason, in less time.
+
+    Raises:
+        RecordError: As `load_rgb`.
+    """
+    with _opened(_source(path, where), path, where, "refuse", camera) as (image, _):
+        load_coarse(image)
+        _as_rgb(image, path, where)
+
+
+def load_coarse(image: Image.Image) -> None:
+    """Read and decode all of an opened file, a JPEG to an eighth of its size: damage shows alike.
+
+    A JPEG takes a quarter to a half of the time: the rest is to make its pixels.
+
+    Raises:
+        Exception: Whatever Pillow raises for a damaged file.
+    """
+    image.draft(None, (1, 1))
+    image.load()
+
+
+def _as_rgb(image: Image.Image, path: str, where: str) -> Image.Image:
+    if image.mode == "F":
+        raise RecordError(
+            "unreadable image", where, f"{path} holds floating-point pixels, not a photograph"
+        )
+    image.info.pop("transparency", None)  # Pillow warns that RGB cannot hold a palette's
+    rgb: Image.Image = _high_byte(image) if image.mode.startswith("I") else image
+    if rgb.mode == "RGB":  # converting it would copy it, a sixth of the time of a JPEG
+        return rgb
+    return rgb.convert("RGB")
 
 
 def load_pixels(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.views.decode import image_size, load_pixels, load_rgb
+from depthlm_plugin.views.decode import check_rgb, image_size, load_pixels, load_rgb
 
 WHERE = "records.jsonl:7"
 
@@ -120,6 +120,38 @@ def test_floating_point_pixels_are_refused(tmp_path):
     Image.new("F", (6, 4), 0.5).save(tmp_path / "depth.tif")
     with pytest.raises(RecordError, match=f"{WHERE}: .*depth.tif holds floating-point pixels"):
         load_rgb(str(tmp_path / "depth.tif"), WHERE)
+    with pytest.raises(RecordError, match=f"{WHERE}: .*depth.tif holds floating-point pixels"):
+        check_rgb(str(tmp_path / "depth.tif"), WHERE)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 2}],
+    ids=["4:2:0", "4:4:4", "progressive", "restarts"],
+)
+def test_damaged_jpeg_is_refused_alike_without_its_pixels(tmp_path, options):
+    whole = encoded(noise((61, 43)), "JPEG", **options)
+    rng = np.random.default_rng(0)
+    path = tmp_path / "photo"
+    said = {"whole": 0, "refused": 0}
+    for number in range(60):
+        content = bytearray(whole)
+        if number % 2:
+            del content[rng.integers(200, len(whole)) :]
+        else:
+            start = rng.integers(len(whole))
+            content[start : start + 3] = rng.bytes(3)
+        path.write_bytes(content)
+        words = []
+        for read in (load_rgb, check_rgb):
+            try:
+                read(str(path), WHERE)
+                words.append("")
+            except RecordError as error:
+                words.append(str(error))
+        assert words[0] == words[1]
+        said["refused" if words[0] else "whole"] += 1
+    assert min(said.values()) > 5
 
 
 @pytest.mark.parametrize(
@@ -140,7 +172,7 @@ def test_files_that_hold_no_whole_image_are_refused(tmp_path, content, reason, f
     path = tmp_path / "photo"
     if content is not None:
         path.write_bytes(content)
-    for read in (load_rgb, lambda *a: load_pixels(*a, fast=True)):
+    for read in (load_rgb, check_rgb, lambda *a: load_pixels(*a, fast=True)):
         with pytest.raises(RecordError, match=f"^{WHERE}: .*photo.*{found}") as caught:
             read(str(path), WHERE)
         assert caught.value.reason == reason

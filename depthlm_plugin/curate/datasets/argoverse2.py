@@ -205,6 +205,15 @@ def _calibration(folder: Path) -> tuple[Mapping[str, Floats], Mapping[str, Float
 
 def _points(path: Path, where: str) -> Floats:
     """Return the points (N, 3) of a sweep in the vehicle's frame at its time, metres."""
+    try:
+        return _sweep(path)
+    except RecordError as error:
+        raise RecordError(error.reason, where, error.message) from error
+
+
+@lru_cache(maxsize=2)  # two pictures of a camera, one after the other, share it
+def _sweep(path: Path) -> Floats:
+    where = str(path)
     table = _table(path, ("x", "y", "z"), where)
     kinds = {name: str(table[name].dtype) for name in table}
     if not all(np.issubdtype(column.dtype, np.floating) for column in table.values()):

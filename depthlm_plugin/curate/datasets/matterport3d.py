@@ -122,7 +122,7 @@ class Matterport3d(Reader):
         # Not 1024 - cy, and no half pixel in cx: of the camera with fx = 1076.45 the .conf has
         # (631.116, 509.202), its calibration in OpenCV's notation (631.116, 513.798).
         camera = Camera.from_intrinsics([fx, fy, cx, _SIZE_WH[1] - 1 - cy, *_SIZE_WH])
-        depth_m = np.where(raw > 0, raw / _UNITS, np.nan)
+        depth_m = raw / _UNITS
         return Frame(
             image,
             camera,

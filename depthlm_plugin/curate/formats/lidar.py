@@ -63,9 +63,10 @@ def off_vehicle(points_m: Floats) -> Floats:
         points_m: Points (N, 3), metres, in the vehicle's frame: x forward from the rear axle, y
             left.
     """
-    low, high = _VEHICLE_M
-    on_it = ((points_m[:, :2] > low) & (points_m[:, :2] < high)).all(axis=1)
-    result: Floats = points_m[~on_it]
+    (rear, right), (front, left) = _VEHICLE_M
+    x, y, _ = points_m.T
+    on_it = (x > rear) & (x < front) & (y > right) & (y < left)
+    result: Floats = points_m.take(np.flatnonzero(~on_it), axis=0)
     return result
 
 
@@ -87,10 +88,25 @@ def seen_points(
         the points inside the picture that were left out, by reason.
     """
     seen_m = moved(to_camera, points_m)
-    places, shown = camera.try_project(seen_m)
+    ahead = _ahead(seen_m, camera)
+    places, shown = camera.try_project(seen_m[ahead])
+    shown_at = ahead[shown]
     pixels = np.floor(places[shown] + 0.5).astype(np.int64)
-    distance_m = np.linalg.norm(seen_m[shown], axis=1)
-    return visible(pixels, distance_m, camera, *lidar.spacing(points_m[shown], distance_m))
+    distance_m = np.linalg.norm(seen_m[shown_at], axis=1)
+    return visible(pixels, distance_m, camera, *lidar.spacing(points_m[shown_at], distance_m))
+
+
+def _ahead(points_m: Floats, camera: Camera) -> NDArray[np.int64]:
+    """Return which points (N, 3) of the camera's frame may be in its picture (M,), few others."""
+    x, y, z = points_m.T
+    ahead = z > 0
+    if camera.lens is None:
+        for place, focal, centre, size in (
+            (x, camera.fx, camera.cx, camera.size_wh[0]),
+            (y, camera.fy, camera.cy, camera.size_wh[1]),
+        ):
+            ahead &= (place > (-1 - centre) / focal * z) & (place < (size - centre) / focal * z)
+    return np.flatnonzero(ahead)
 
 
 def visible(

@@ -55,15 +55,13 @@ def hidden_points(
     left, right = (_cells(x + side * across_px / 2, wide_px, columns) for side in (-1, 1))
     column, row = _cells(x, wide_px, columns), _cells(y, high_px, rows)
     below = _cells(y + _BELOW * above_px, high_px, rows)
-    front = np.zeros(columns * rows)  # inverse distances, column by column
+    # Inverse distances, column by column; what is between returns of a row, row by row.
+    front, beside = np.zeros((columns, rows)), np.zeros((rows, columns))
     for shift in (0.0, 0.5):  # so that no surface is cut where a shell ends
         shell = np.floor(np.log(distance_m) / np.log(_SAME) + shift).astype(np.int64)
-        surface = y, row, _BEAMS_UP * above_px
-        across, up, nearest = _join(shell, inverse, surface, (left, right), columns)
-        np.maximum.at(front, across * rows + up, nearest)
-        surface = x, column, _BEAMS_ACROSS * above_px
-        up, across, nearest = _join(shell, inverse, surface, (row, below), rows)
-        np.maximum.at(front, across * rows + up, nearest)
+        _join(front, shell, inverse, (y, row, _BEAMS_UP * above_px), (left, right))
+        _join(beside, shell, inverse, (x, column, _BEAMS_ACROSS * above_px), (row, below))
+    front = np.maximum(front, beside.T).ravel()
     of, across = _spans(left, right)
     top = np.minimum(_cells(y - _ABOVE * above_px + high_px / 2, high_px, rows), row)
     piece, up = _spans(top[of], row[of])
@@ -76,36 +74,34 @@ def hidden_points(
 
 
 def _join(
+    front: Floats,
     shell: _Ints,
     inverse: Floats,
     surface: tuple[_Ints, _Ints, Floats],
     lines: tuple[_Ints, _Ints],
-    count: int,
-) -> tuple[_Ints, _Ints, Floats]:
-    """Return what lies between returns of one shell on one line of cells.
+) -> None:
+    """Put what lies between returns of one shell on one line of cells into a buffer.
 
     Args:
+        front: The largest inverse distances, 1 / m, of the cells of each line (lines, cells).
         shell: Which range of distances (N,) points are in.
         inverse: Inverse distances (N,), 1 / m.
         surface: Where points are along their lines (N,), pixels; their cells (N,) of it; and how
             far (N,) from each the next of the same surface may be, pixels.
         lines: The first and the last line (N,) that each point is on.
-        count: How many lines there are.
-
-    Returns:
-        Cells between them: lines (M,), places on these (M,), inverse distances (M,).
     """
     place, cell, reach_px = surface
+    count, length = front.shape
     of, line = _spans(*lines)
-    shelved = line + shell[of] * count
-    order = np.argsort(shelved * (place.max() + 1) + place[of])
-    of, line, shelved = of[order], line[order], shelved[order]
-    one, after = of[:-1], of[1:]
-    joined = place[after] - place[one] <= np.maximum(reach_px[one], reach_px[after])
-    joined &= shelved[1:] == shelved[:-1]
-    one, after, line = one[joined], after[joined], line[:-1][joined]
-    piece, between = _spans(cell[one], cell[after])
-    return line[piece], between, np.minimum(inverse[one], inverse[after])[piece]
+    apart = int(place.max() + reach_px.max()) + 2  # of two lines: none is within reach of another
+    key = (line + shell[of] * count) * apart + place[of]
+    order = np.argsort(key)
+    key, of = key[order], of[order]
+    reach_px = reach_px[of]
+    joined = np.flatnonzero(np.diff(key) <= np.maximum(reach_px[:-1], reach_px[1:]))
+    one, after, start = of[joined], of[joined + 1], line[order[joined]] * length
+    piece, between = _spans(start + cell[one], start + cell[after])
+    np.maximum.at(front.reshape(-1), between, np.minimum(inverse[one], inverse[after])[piece])
 
 
 def _cells(place_px: Floats | _Ints, size_px: float, count: int) -> _Ints:

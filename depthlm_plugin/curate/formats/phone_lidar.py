@@ -131,9 +131,13 @@ def centred_camera(
 
 def _smooth(z_m: Floats) -> NDArray[np.bool_]:
     """Return where the valid depths (H, W; others NaN) of 3x3 differ by less than 5 %."""
-    padded = np.pad(z_m, 1, constant_values=np.nan)
-    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-    # fmax and fmin pass over NaN.
-    high, low = (extreme.reduce(around, axis=(2, 3)) for extreme in (np.fmax, np.fmin))
+    high, low = (_around(_around(z_m, of).T, of).T for of in (np.fmax, np.fmin))
     smooth: NDArray[np.bool_] = high < _EDGE * low
     return smooth
+
+
+def _around(z_m: Floats, extreme: np.ufunc) -> Floats:
+    """Return the extreme, fmax or fmin, which pass over NaN, of rows (H, W) and both beside."""
+    padded = np.pad(z_m, ((1, 1), (0, 0)), constant_values=np.nan)
+    result: Floats = extreme(extreme(padded[:-2], padded[1:-1]), padded[2:])
+    return result

@@ -68,13 +68,14 @@ def sample(
     """
     if strategy == "edges":
         frame = _without_edges(frame, where)
-    pixels, depth_m = frame.measured()
+    places = frame.places()
     if border_px:
+        pixels, _ = frame.at(places)
         inside = (
             (pixels >= border_px) & (pixels < np.array(frame.camera.size_wh) - border_px)
         ).all(axis=1)
-        pixels, depth_m = pixels[inside], depth_m[inside]
-    picked = _first_seen(frame, pixels, _order(frame, pixels, depth_m, count, rng, strategy), count)
+        places = places[inside]
+    picked = _first_seen(frame, places, _order(frame, places, count, rng, strategy), count)
     if not len(picked):
         raise RecordError(
             "no valid depth",
@@ -83,22 +84,22 @@ def sample(
             + (" away from depth edges" if strategy == "edges" else "")
             + "; the frame is left out",
         )
-    return pixels[picked], depth_m[picked]
+    return frame.at(places[picked])
 
 
 def _order(
     frame: Frame,
-    pixels: NDArray[np.int64],
-    depth_m: Floats,
+    places: NDArray[np.int64],
     count: int,
     rng: np.random.Generator,
     strategy: str,
 ) -> NDArray[np.int64]:
-    """Return candidates in the order in which they are taken."""
-    if len(pixels) <= count:
-        return np.arange(len(pixels))
+    """Return which of `places` are candidates, in the order in which they are taken."""
+    if len(places) <= count:
+        return np.arange(len(places))
     if strategy != "log":
-        return rng.permutation(len(pixels))
+        return rng.permutation(len(places))
+    pixels, depth_m = frame.at(places)
     seen = np.flatnonzero(frame.camera.can_undistort(pixels))
     distance_m = convert_depth(
         depth_m[seen], pixels[seen], frame.camera, kind=frame.depth_kind, to="distance"
@@ -112,7 +113,7 @@ def _order(
 
 
 def _first_seen(
-    frame: Frame, pixels: NDArray[np.int64], order: NDArray[np.int64], count: int
+    frame: Frame, places: NDArray[np.int64], order: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
     """Return the first `count` of `order` that have a ray in the camera's lens model."""
     if frame.camera.lens is None:
@@ -121,7 +122,8 @@ def _first_seen(
     missing = count
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
-        block = block[frame.camera.can_undistort(pixels[block])][:missing]
+        pixels, _ = frame.at(places[block])
+        block = block[frame.camera.can_undistort(pixels)][:missing]
         taken.append(block)
         missing -= len(block)
         if not missing:
@@ -148,20 +150,26 @@ def beside_edges(frame: Frame, pixels: NDArray[np.int64]) -> NDArray[np.bool_] |
     """
     if frame.depth_m is None:
         return None
-    beside = _edges(frame.depth_m)
-    for _ in range(_EDGE_REACH):
-        beside = _around(_around(beside, 0, np.logical_or), 1, np.logical_or)
+    height, width = frame.depth_m.shape
     columns, rows = frame.to_map(pixels).T
-    result: NDArray[np.bool_] = beside[rows, columns]
+    result = np.empty(len(pixels), dtype=np.bool_)
+    reach = np.arange(-_EDGE_REACH - 1, _EDGE_REACH + 2)
+    for start in range(0, len(pixels), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        # Beyond the border its own pixels are repeated, which makes no edge.
+        row = np.clip(rows[block, None] + reach, 0, height - 1)
+        column = np.clip(columns[block, None] + reach, 0, width - 1)
+        windows_m = frame.depth_m[row[:, :, None], column[:, None, :]]
+        result[block] = _edges(windows_m)[:, 1:-1, 1:-1].any(axis=(1, 2))
     return result
 
 
 def _edges(depth_m: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Return the pixels of a depth map whose 3x3 neighbours' valid depths differ."""
+    """Return the pixels of depth maps (..., H, W) whose 3x3 neighbours' valid depths differ."""
     valid = np.isfinite(depth_m) & (depth_m > 0)
     low = np.where(valid, depth_m, np.inf)
     high = np.where(valid, depth_m, -np.inf)
-    for axis in (0, 1):
+    for axis in (-2, -1):
         low, high = _around(low, axis, np.minimum), _around(high, axis, np.maximum)
     with np.errstate(invalid="ignore"):
         result: NDArray[np.bool_] = valid & (high >= _EDGE * low)

@@ -116,6 +116,27 @@ def test_edges_of_a_smaller_map_are_found_at_its_pixels():
     assert (beside_edges(small, pixels) == np.isin(pixels[:, 0] // 5, range(5, 11))).all()
 
 
+def test_edges_are_found_at_the_border_and_in_the_smallest_maps():
+    rng = np.random.default_rng(0)
+    seen = 0
+    for number in range(60):
+        height, width = rng.integers(1, 9, 2)
+        depth_m = np.exp(rng.normal(0, 0.02, (height, width)))
+        depth_m[rng.random((height, width)) < 0.2] = (np.nan, 0)[number % 2]
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).reshape(-1, 2)
+        camera = Camera(9.0, 9.0, 3.0, 3.0, (int(width), int(height)))
+        found = beside_edges(frame(depth_m, camera), pixels).reshape(height, width)
+        edges = np.zeros((height, width), bool)
+        for row, column in np.argwhere(depth_m > 0):
+            near = depth_m[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            edges[row, column] = near[near > 0].max() >= 1.05 * near[near > 0].min()
+        for row, column in np.ndindex(height, width):
+            near = edges[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+            assert found[row, column] == near.any()
+        seen += found.sum()
+    assert 0 < seen < 60 * 30
+
+
 @pytest.mark.parametrize("map_wh", [(16, 12), (8, 6), (12, 9), (20, 15)])
 def test_pixels_of_a_picture_lie_in_one_of_the_map(map_wh):
     """With 8 columns for 20, the picture's third has its centre where the map's second begins."""

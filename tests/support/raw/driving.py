@@ -1,7 +1,8 @@
 """Argoverse 2, nuScenes and DDAD on disk, small, written from their documentation: see `raw`.
 
 The vehicle drives 25 m/s and turns, and pictures and sweeps are taken at different times. Pictures
-have a quarter of their real size. What the records call the world is turned and far away.
+have a quarter of their real size, or `times` as much. What the records call the world is turned and
+far away.
 """
 
 import json
@@ -13,6 +14,7 @@ from PIL import Image
 from pyarrow import feather
 
 from support import street
+from support.enlarged import larger, photographed
 from support.scene import Pinhole
 
 PINHOLE = ("fx", "fy", "cx", "cy", "width", "height")
@@ -62,9 +64,9 @@ def seen_by_lidars(ego, lidars, columns=1500):
     return np.concatenate([*sweeps, bonnet()])
 
 
-def save(path, camera, pose, **options):
+def save(path, camera, pose, times=1, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(street.picture(camera, pose)).save(path, **options)
+    Image.fromarray(photographed(street.picture, camera, pose, times)).save(path, **options)
 
 
 def _table(path, columns):
@@ -79,7 +81,14 @@ def _transforms(poses):
     return dict(zip(names, rows.T, strict=True))
 
 
-def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:7]):
+def write_argoverse2(
+    root,
+    split="train",
+    log=AV2_LOG,
+    cameras=tuple(AV2_YAWS)[:7],
+    times=1,
+    pictures_ms=AV2_PICTURES_MS,
+):
     """Sweeps in the vehicle's frame as float16; a portrait camera in front; undistorted."""
     folder = root / split / log
     start = AV2_START_NS
@@ -88,7 +97,7 @@ def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:
         size = (388, 512) if name == "ring_front_center" else (512, 388)
         middle = np.array(size) / 2 + (3.2, -7.4)
         seen[name] = (
-            Pinhole(421.5 + number, 421.5 + number, *middle, *size),
+            larger(Pinhole(421.5 + number, 421.5 + number, *middle, *size), times),
             street.mounted(yaw, (1.3 + 0.3 * np.cos(np.deg2rad(yaw)), 0.004 * yaw, 1.4)),
         )
     lens = {key: np.full(9, value) for key, value in (("k1", -0.3), ("k2", -0.2), ("k3", 0.1))}
@@ -112,7 +121,7 @@ def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:
         folder / "calibration" / "egovehicle_SE3_sensor.feather",
         {"sensor_name": list(mounts)} | _transforms(mounts.values()),
     )
-    times_ms = sorted({*AV2_SWEEPS_MS, *AV2_PICTURES_MS, *range(-50, 200, 7)})
+    times_ms = sorted({*AV2_SWEEPS_MS, *pictures_ms, *range(-50, 200, 7)})
     _table(
         folder / "city_SE3_egovehicle.feather",
         {"timestamp_ns": np.array([start + ms * 1_000_000 for ms in times_ms])}
@@ -126,10 +135,10 @@ def write_argoverse2(root, split="train", log=AV2_LOG, cameras=tuple(AV2_YAWS)[:
         _table(folder / "sensors/lidar" / f"{start + ms * 1_000_000}.feather", xyz | rest)
     for name in cameras:
         camera, mount = seen[name]
-        for ms in AV2_PICTURES_MS:
+        for ms in pictures_ms:
             time = start + ms * 1_000_000
             pose = vehicle(ms / 1000) @ mount
-            save(folder / "sensors/cameras" / name / f"{time}.jpg", camera, pose, quality=92)
+            save(folder / "sensors/cameras" / name / f"{time}.jpg", camera, pose, times, quality=92)
             truth[f"{log}/{name}/{time}"] = camera, pose
     return truth
 
@@ -159,7 +168,9 @@ NUSC_TABLES = [
 ]
 
 
-def write_nuscenes(root, version="v1.0-mini", scenes=("scene-0061", "scene-0103"), samples=2):
+def write_nuscenes(
+    root, version="v1.0-mini", scenes=("scene-0061", "scene-0103"), samples=2, times=1
+):
     """Tables of one row a line and field; the lidar's own axes; keyframes among sweeps."""
     tables = {name: [] for name in NUSC_TABLES}
     truth = {}
@@ -169,7 +180,7 @@ def write_nuscenes(root, version="v1.0-mini", scenes=("scene-0061", "scene-0103"
     channels = {"RADAR_FRONT": (None, lidar), "LIDAR_TOP": (None, lidar)}
     for number, (name, yaw) in enumerate(NUSC_YAWS.items()):
         focal = 202.3 if name == "CAM_BACK" else 316.6 + number
-        camera = Pinhole(focal, focal, 203.9, 108.2, 400, 225)
+        camera = larger(Pinhole(focal, focal, 203.9, 108.2, 400, 225), times)
         place = (0.9 + 0.7 * np.cos(np.deg2rad(yaw)), 0.003 * yaw, 1.5)
         channels[name] = camera, street.mounted(yaw, place)
     for name, (camera, _) in channels.items():
@@ -207,8 +218,8 @@ def write_nuscenes(root, version="v1.0-mini", scenes=("scene-0061", "scene-0103"
                             "timestamp": taken,
                             "fileformat": suffix.split(".")[0],
                             "is_key_frame": key_frame,
-                            "height": 225 if camera else 0,
-                            "width": 400 if camera else 0,
+                            "height": camera.height if camera else 0,
+                            "width": camera.width if camera else 0,
                             "filename": file,
                             "prev": "",
                             "next": "",
@@ -217,7 +228,7 @@ def write_nuscenes(root, version="v1.0-mini", scenes=("scene-0061", "scene-0103"
                     row = {"token": data, "timestamp": taken} | _nusc_motion(ground @ ego)
                     tables["ego_pose"].append(row)
                     if camera and key_frame:
-                        save(root / file, camera, ego @ mount, quality=92)
+                        save(root / file, camera, ego @ mount, times, quality=92)
                         truth[f"{scene}/{name}/{taken}"] = camera, ego @ mount
                     elif name == "LIDAR_TOP" and key_frame:
                         lidars = [(mount, np.linspace(-30, 10, 32))]
@@ -258,7 +269,7 @@ def paint_body(path, index):
     Image.fromarray(pixels).save(path)
 
 
-def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=()):
+def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=(), times=1):
     """Messages whose zeros are left out; poses at the time of each datum; two kinds of npz.
 
     Args:
@@ -267,6 +278,7 @@ def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=()):
         late_s: How long after the pictures the sweep is taken.
         start: As `vehicle`.
         painted: Cameras that see the vehicle's body.
+        times: How many times as large pictures are; four is their real size.
     """
     truth = {"train": {}, "val": {}}
     splits = {}
@@ -277,7 +289,7 @@ def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=()):
         calibration = {"names": ["LIDAR"], "intrinsics": [{}], "extrinsics": [{"rotation": {}}]}
         cameras = {}
         for number, (camera_name, yaw) in enumerate(DDAD_YAWS.items()):
-            camera = Pinhole(545.5 + number, 545.9, 235.2, 153.8, 484, 304)
+            camera = larger(Pinhole(545.5 + number, 545.9, 235.2, 153.8, 484, 304), times)
             mount = street.mounted(yaw, (1.4, 0.01 * yaw, 1.55))
             cameras[camera_name] = camera, mount
             row = {key: getattr(camera, key) for key in PINHOLE[:4]} | {"skew": 0}
@@ -294,12 +306,12 @@ def write_ddad(root, samples=2, late_s=0.040, start=(0, 0, 0), painted=()):
                 pose = vehicle(0.1 * index - late_s, start) @ mount
                 stamp = _stamp(taken)
                 filename = f"rgb/{camera_name}/{stamp}.png"
-                save(folder / filename, camera, pose)
+                save(folder / filename, camera, pose, times)
                 if camera_name in painted:
                     paint_body(folder / filename, index)
                 truth[split][f"{name}/{camera_name}/{stamp}"] = camera, pose
-                image = {"filename": filename, "height": 304, "width": 484, "channels": 3}
-                image |= {"pose": _dgp_pose(pose), "annotations": {}, "metadata": {}}
+                image = {"filename": filename, "height": camera.height, "width": camera.width}
+                image |= {"channels": 3, "pose": _dgp_pose(pose), "annotations": {}, "metadata": {}}
                 keys.append(f"{camera_name} {index}")
                 scene["data"].append(_datum(keys[-1], camera_name, taken, {"image": image}))
             filename = f"point_cloud/LIDAR/{_stamp(swept)}.npz"

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from support.enlarged import enlarged, larger, photographed
 from support.scene import POSES, Pinhole, distance_at, grid, hits, looking, picture, z_at
 from support.street import quaternion
 
@@ -20,7 +21,7 @@ WRONG = np.s_[60:70, 40:50]  # depth that mask_valid excludes
 SIDE = 128
 
 
-def write_omnidata(root, component, splits, views=2):
+def write_omnidata(root, component, splits, views=2, times=1):
     """`<domain>/<component>/<building>/point_<p>_view_<v>_domain_<domain>`; 1/512 m, 65535 none.
 
     Rotations are Euler angles: about the world's x, then y, then z.
@@ -31,12 +32,12 @@ def write_omnidata(root, component, splits, views=2):
         for view in range(views):
             fov = np.deg2rad(61 + 7 * view - 4 * number)
             focal = SIDE / 2 / np.tan(fov / 2)
-            pinhole = Pinhole(focal, focal, 63.5, 63.5, SIDE, SIDE)
+            pinhole = larger(Pinhole(focal, focal, 63.5, 63.5, SIDE, SIDE), times)
             pose = POSES[(number + view) % len(POSES)]
             stem = f"point_{9 + view}_view_{view}"
-            u, v = grid(SIDE, SIDE)
+            u, v = grid(pinhole.width, pinhole.height)
             z, distance = z_at(pinhole, pose, u, v), distance_at(pinhole, pose, u, v)
-            images = {"rgb": picture(pinhole, pose)}
+            images = {"rgb": photographed(picture, pinhole, pose, times)}
             for domain, metres in (("depth_zbuffer", z), ("depth_euclidean", distance)):
                 units = np.round(metres * 512).astype(np.uint16)
                 units[HOLES] = 65535
@@ -50,7 +51,7 @@ def write_omnidata(root, component, splits, views=2):
                 folder = root / domain / component / building
                 folder.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(folder / f"{stem}_domain_{domain}.png")
-            points, _ = hits(pinhole, pose, np.array([63.5]), np.array([63.5]))
+            points, _ = hits(pinhole, pose, [pinhole.cx], [pinhole.cy])
             turn = (pose @ Y_UP)[:3, :3]
             info = {
                 "camera_distance": float(np.linalg.norm(points[0] - pose[:3, 3])),
@@ -65,7 +66,7 @@ def write_omnidata(root, component, splits, views=2):
                 "obliqueness_angle": 0.41,
                 "point_location": points[0].tolist(),
                 "point_uuid": 9 + view,
-                "resolution": SIDE,
+                "resolution": pinhole.width,
             }
             if component == "hm3d":  # the older file of Taskonomy has Euler angles only
                 info["camera_rotation_final_quaternion"] = quaternion(turn).tolist()
@@ -93,7 +94,7 @@ HOUSES = {
 PANO = "03a8325e3b054e3fad7e1e7091f9d28"
 
 
-def write_matterport3d(root):
+def write_matterport3d(root, times=1):
     """`.conf` files, y up: rows counted from the bottom, poses of cameras that look along -z.
 
     Its arithmetic: a picture of 1024 rows whose pixel centres are 0 to 1023 has row r from the top
@@ -118,7 +119,7 @@ def write_matterport3d(root):
                 units[200:300] = 0
                 path = base / "undistorted_depth_images" / f"{depth}.png"
                 Image.fromarray(units).save(path, compress_level=1)
-                image = Image.fromarray(picture(pinhole, pose))
+                image = Image.fromarray(photographed(picture, pinhole, pose, times))
                 image.save(base / "undistorted_color_images" / f"{photo}.jpg", quality=90)
                 matrix = " ".join(f"{value:.9g}" for value in (pose @ Y_UP).ravel())
                 lines.append(f"scan {depth}.png {photo}.jpg {matrix}")
@@ -175,7 +176,7 @@ HYPERSIM = {
 SKEWED = np.array([[TANGENT, 0.05, 0], [0, TANGENT * 0.75, 0], [0, 0, -1.0]])
 
 
-def write_hypersim(root, units=0.0254):
+def write_hypersim(root, units=0.0254, times=1):
     """Distances in half precision, NaN in windows; the camera of each scene; splits of pictures."""
     import h5py
 
@@ -186,21 +187,22 @@ def write_hypersim(root, units=0.0254):
         geometry = images / "scene_cam_00_geometry_hdf5"
         for folder in (preview, geometry, detail):
             folder.mkdir(parents=True)
-        rendered = Rendered(matrix, 256, 192)
-        u, v = grid(256, 192)
+        small, rendered = (Rendered(matrix, 256 * by, 192 * by) for by in (1, times))
+        u, v = grid(rendered.width, rendered.height)
         frames, poses = (3, 0, 7), []
         for place, frame in enumerate(frames):
             pose = POSES[place] if scene == "ai_001_001" else looking(5 * place, 4, (0.2, 0, 0))
             distance = distance_at(rendered, pose, u, v).astype(np.float16)
             distance[40:60, 100:180] = np.nan
-            image = Image.fromarray(picture(rendered, pose))
+            image = Image.fromarray(enlarged(picture(small, pose), times))
             image.save(preview / f"frame.{frame:04d}.tonemap.jpg", quality=90)
             image.save(preview / f"frame.{frame:04d}.color.jpg")
             with h5py.File(geometry / f"frame.{frame:04d}.depth_meters.hdf5", "w") as file:
                 file["dataset"] = distance
             # The pinhole's axes: the scene's camera, turned with its picture.
             turned = pose @ Y_UP @ turn_about_x(degrees) @ Y_UP
-            truth[f"{scene}/cam_00/{frame:04d}"] = Pinhole(fx, fy, cx, cy, 256, 192), turned
+            pinhole = larger(Pinhole(fx, fy, cx, cy, 256, 192), times)
+            truth[f"{scene}/cam_00/{frame:04d}"] = pinhole, turned
             poses.append(pose @ Y_UP)
             part = "train" if scene == "ai_001_001" else "test"
             splits.append((scene, "cam_00", frame, "True", "", part))

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from support.enlarged import larger, photographed
 from support.scene import POSES, Pinhole, grid, picture, z_at
 
 # Folder of a frame: its picture, its depth image, the camera as MATLAB counts pixels, the size.
@@ -80,19 +81,19 @@ KITTI_FIRST = 49.0, 8.4, 112.8  # latitude, longitude, altitude of the drive's f
 KITTI_EARTH_M = 6378137.0
 
 
-def write_kitti(root, oxts=True):
+def write_kitti(root, oxts=True, times=1):
     """Raw drives with their calibration, sparse depth maps of 1/256 m, and Eigen's list.
 
     The poses are image_02's, as GPS and inertia packets, 30 numbers each.
     """
     date, drive = "2011_09_26", "2011_09_26_drive_0002_sync"
-    size = (310, 94)
     truth, lines = {}, []
     rectify = " ".join(f"{one:.12e}" for one in KITTI_RECTIFY.ravel())
     calib = ["calib_time: 09-Jan-2012 13:57:47", f"R_rect_00: {rectify}"]
     for camera, part, fx in (("image_02", "train", 180.5), ("image_03", "train", 181.5)):
-        pinhole = Pinhole(fx, 180.5, 152.4, 43.2, *size)
-        matrix = np.array([(fx, 0, 152.4), (0, 180.5, 43.2), (0, 0, 1)])
+        pinhole = larger(Pinhole(fx, 180.5, 152.4, 43.2, 310, 94), times)
+        fx, fy, cx, cy = pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy
+        matrix = np.array([(fx, 0, cx), (0, fy, cy), (0, 0, 1)])
         rows = np.column_stack([matrix, matrix @ KITTI_BESIDE[camera]])
         calib.append(f"P_rect_{camera[-2:]}: " + " ".join(f"{one:.12g}" for one in rows.ravel()))
         photos = root / date / drive / camera / "data"
@@ -101,10 +102,12 @@ def write_kitti(root, oxts=True):
         depths.mkdir(parents=True)
         for number, left in enumerate(POSES[:2], start=5):
             pose = left @ _beside("image_02") @ np.linalg.inv(_beside(camera))
-            u, v = grid(*size)
+            u, v = grid(pinhole.width, pinhole.height)
             hit = (np.arange(u.size).reshape(u.shape) * 7919 % 20 == 0) & (v > 20)  # sparse
             z = np.where(hit, np.round(z_at(pinhole, pose, u, v) * 256), 0)
-            Image.fromarray(picture(pinhole, pose)).save(photos / f"{number:010d}.png")
+            Image.fromarray(photographed(picture, pinhole, pose, times)).save(
+                photos / f"{number:010d}.png"
+            )
             Image.fromarray(z.astype(np.uint16)).save(depths / f"{number:010d}.png")
             truth[f"{drive}/{camera}/{number:010d}"] = pinhole, pose
             if camera == "image_02":
@@ -112,7 +115,7 @@ def write_kitti(root, oxts=True):
                 lines.append(f"{date}/{drive}/{camera}/data/{number:010d}.png {inside} {fx}")
         if oxts:
             _write_times(photos.parent, 0)
-    lines.append(f"{date}/{drive}/image_02/data/0000000000.png None {180.5}")
+    lines.append(f"{date}/{drive}/image_02/data/0000000000.png None {180.5 * times}")
     (root / date / "calib_cam_to_cam.txt").write_text("\n".join(calib) + "\n")
     (root / "eigen_test_files_with_gt.txt").write_text("\n".join(lines) + "\n")
     if oxts:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from support import street
+from support.enlarged import enlarged, larger
 
 SEGMENTS = {  # name: where it starts, and the times of its frames
     "10017090168044687777_6380_000_6400_000": ((0.0, 0.0, 10.0), (1553735853.462, 1553735853.562)),
@@ -156,27 +157,31 @@ def distance_at(shot, pose, u, v):
     return np.linalg.norm(shot.hits(u, v)[0] - pose[:3, 3], axis=-1)
 
 
-def write_waymo(root, split="training", segments=tuple(SEGMENTS)):
-    """One file a component and segment, rows in another order in each."""
+def write_waymo(root, split="training", segments=tuple(SEGMENTS), times=1):
+    """One file a component and segment, rows in another order in each.
+
+    Pictures and the columns of the lidars are `times` as many; four is about their real size.
+    """
     truth = {}
     for number, segment in enumerate(segments):
         (x, y, yaw), frames = SEGMENTS[segment]
         drive = Drive(x, y, np.deg2rad(yaw), frames[0])
         tables = {name: [] for name in SCHEMAS}
         for camera in CAMERAS:
-            tables["camera_calibration"].append(_camera_calibration(segment, camera))
+            tables["camera_calibration"].append(_camera_calibration(segment, camera, times))
         for laser in LASERS:
             tables["lidar_calibration"].append(_laser_calibration(segment, laser))
         for frame_s in frames:
             # The key is the time when the lidar started to turn; the pose is from its middle.
             keys = segment, round((frame_s - SPIN_S / 2) * 1e6)
             tables["vehicle_pose"].append((*keys, _stored(drive.pose(frame_s))))
-            shots = {camera: _shot(camera, drive, frame_s) for camera in CAMERAS}
+            small = {camera: _shot(camera, drive, frame_s) for camera in CAMERAS}
+            shots = {camera: larger(shot, times) for camera, shot in small.items()}
             for camera, shot in shots.items():
-                tables["camera_image"].append((*keys, camera, *_image_row(shot)))
+                tables["camera_image"].append((*keys, camera, *_image_row(small[camera], times)))
                 truth[f"{keys[0]}/{keys[1]}/{NAMES[camera]}"] = shot, shot.poses(shot.pose_s)
             for laser in LASERS:
-                ranges, points, angles = _swept(laser, drive, frame_s)
+                ranges, points, angles = _swept(laser, drive, frame_s, times)
                 cells = _image(np.where(ranges > 75, -1, ranges), 0.3, 0.1, 0)
                 echo = _image(np.where(ranges > 75, -1, ranges / 2), 0.1, 0.1, 0)
                 tables["lidar"].append((*keys, laser, *cells, *echo))
@@ -210,23 +215,26 @@ def _stored(pose):
     return shifted.ravel().tolist()
 
 
-def _camera_calibration(segment, camera):
+def _camera_calibration(segment, camera, times):
     (width, height), focal, centre, left_deg, at, shutter, _ = CAMERAS[camera]
     # x forward, y left, z up are z, -x, -y of a camera that looks along z
     turn = street.mounted(left_deg, at)
     turn[:3, :3] = np.stack([turn[:3, 2], -turn[:3, 0], -turn[:3, 1]], 1)
-    intrinsic = (focal, focal + 1, *centre, *LENS)
-    return segment, camera, *intrinsic, turn.ravel().tolist(), width, height, shutter
+    sizes = (focal, focal + 1, *centre, width, height)
+    fx, fy, cx, cy, width, height = (size * times for size in sizes)
+    pose = turn.ravel().tolist()
+    return segment, camera, fx, fy, cx, cy, *LENS, pose, width, height, shutter
 
 
-def _image_row(shot):
+def _image_row(shot, times):
     v, u = np.mgrid[: shot.height, : shot.width]
     points, distance = shot.hits(u, v)
     weave = np.mod(np.floor(points + 0.01).sum(-1), 2)
     shade = np.clip(1.2 - distance / 100, 0.3, 1)[..., None]
     colours = np.where(weave[..., None] > 0, (190.0, 180.0, 160.0), (80.0, 95.0, 120.0)) * shade
     data = io.BytesIO()
-    Image.fromarray(colours.astype(np.uint8)).save(data, "JPEG", quality=90)
+    pixels = enlarged(colours.astype(np.uint8), times)
+    Image.fromarray(pixels).save(data, "JPEG", quality=90)
     pose = shot.drive.pose(shot.pose_s)
     angular = pose[:3, :3].T @ (0, 0, TURN_RAD_S)  # in the vehicle's frame; linear in the world's
     times = SHUTTER_S, shot.trigger_s, shot.trigger_s + SHUTTER_S + READOUT_S
@@ -247,9 +255,9 @@ def _laser_calibration(segment, laser):
     return segment, laser, _mount(laser).ravel().tolist(), low, high, beams
 
 
-def _swept(laser, drive, frame_s):
+def _swept(laser, drive, frame_s, times):
     """Return the ranges (H, W), the points (H, W, 3) of the street, the poses of TOP's cells."""
-    height, width, *_ = LASERS[laser]
+    height, width = LASERS[laser][0], LASERS[laser][1] * times
     mount = _mount(laser)
     if laser == 1:
         inclination = TOP_BEAMS[::-1]

@@ -36,6 +36,16 @@ def disagreement(path: str, count: int, described: int) -> str | None:
     )
 
 
+def _lowest(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the lowest values (2 H / 15, W) of the rows (H, W) that rows of depth are part of.
+
+    A depth pixel is 7.5 pixels wide: of 15 pixels the one in the middle is part of two.
+    """
+    pairs = values.reshape(-1, 15, values.shape[1])
+    both = np.stack([pairs[:, :8].min(axis=1), pairs[:, 7:].min(axis=1)], axis=1)
+    return both.reshape(-1, values.shape[1])
+
+
 @dataclass(frozen=True)
 class Shot:
     """One frame of a scan.
@@ -90,12 +100,7 @@ class Shot:
                 self.where,
                 f"the mask is {values.shape[1]}x{values.shape[0]}, expected {width}x{height}",
             )
-        # A depth pixel is 7.5 pixels wide: 15 of half the size.
-        rows, columns = SHAPE_HW
-        halves = (values >= _SHOWN).repeat(2, axis=0).repeat(2, axis=1)
-        cells = halves.reshape(rows, 15, columns, 15)
-        result: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=(1, 3))
-        return result
+        return _lowest(_lowest(values).T).T >= _SHOWN
 
     def z_m(self) -> Floats:
         """Return z (H, W) in metres; 0 or NaN where there is none."""
