@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..reading import Official
+from .audit import audit_lines
 from .counts import SHOWN, Counts
 
 _STRATEGIES = {
@@ -63,6 +64,7 @@ def data_card(
             "",
         ]
     lines += ["## Labels", "", _distribution(counts), ""]
+    lines += ["## Audit", "", *audit_lines(counts), ""]
     lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {counts.frames} |"]
     lines += [f"| records | {counts.records} |"]
     lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -20,7 +21,9 @@ from ...sampling.planner import Planner
 from ..frames import Item
 from ..loading import source_digest
 from .card import data_card
+from .chunks import Outcome
 from .counts import Counts, check_unit
+from .duplicates import REASON, Seen
 from .labelling import Job
 from .output import Output
 from .points import check_strategy
@@ -78,7 +81,7 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
     with output.chunks.opened():
         size = settings.chunk_frames
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        total = _label_all(job, output, chunks, settings)
+        total, unwanted = _label_all(job, output, chunks, settings)
         if not total.records:
             output.abandon()
             raise DepthLMError(
@@ -86,7 +89,7 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
                 f" {(total.messages or ['-'])[0]}. Nothing was kept"
             )
         summary = total.summary()
-        output.finish(len(chunks), config, summary)
+        output.finish(len(chunks), config, summary, unwanted)
         _describe(job, output, config, total)
         output.register(None if job.reader.VERBATIM else _kind(job))
         output.clean()
@@ -106,6 +109,11 @@ def _check(job: Job, limit: int | None, settings: Settings) -> None:
     ):
         if value is not None and value < 1:
             raise ConfigError(f"--{name} must be 1 or more, found {value}")
+    if job.drop_repeats and job.reader.VERBATIM:
+        raise ConfigError(
+            f"--near-duplicates drop is not for {job.dataset}, whose records stay as they are given"
+            " (several may show one picture); use keep"
+        )
 
 
 def _config(job: Job, limit: int | None) -> dict[str, Any]:
@@ -125,6 +133,8 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
             name: values[name] for name in job.reader.options() if values[name] is not None
         },
     }
+    if job.drop_repeats:
+        config["near_duplicates"] = "drop"
     if job.reader.unusual:
         config["unusual"] = sorted(job.reader.unusual)
     if (digest := source_digest(type(job.reader))) is not None:
@@ -144,19 +154,18 @@ def _refuse_twins(items: Sequence[Item]) -> None:
 
 def _label_all(
     job: Job, output: Output, chunks: Sequence[Sequence[Item]], settings: Settings
-) -> Counts:
-    """Return the counts of all chunks, having written those that were missing."""
-    total = Counts()
+) -> tuple[Counts, dict[int, list[int]]]:
+    """Return the counts of all chunks, having written those that were missing.
+
+    Also return the near-duplicates to leave out: the places of these records in their chunks.
+    """
+    total, seen, unwanted = Counts(), Seen(), {}
     frames = sum(map(len, chunks))
     # disable=None: quiet when stderr is not a terminal
     with tqdm(total=frames, unit="frame", disable=None, delay=2, file=sys.stderr) as progress:
-        done = {
-            number: counts
-            for number, items in enumerate(chunks)
-            if (counts := output.chunks.read_counts(number, items)) is not None
-        }
+        done = {number for number, items in enumerate(chunks) if output.chunks.has(number, items)}
         if done:
-            kept = sum(counts.frames for counts in done.values())
+            kept = sum(len(chunks[number]) for number in done)
             print(f"going on: {kept} of {frames} frames are done", file=sys.stderr)
             progress.update(kept)
             progress.unpause()  # so that the rate is this run's
@@ -168,14 +177,32 @@ def _label_all(
             settings.engine,
         )
         for number in range(len(chunks)):
-            counts = done.pop(number, None)
-            if counts is None:
-                counts = next(made)
-                progress.update(counts.frames)
-            total.add(counts)
+            if number not in done:
+                progress.update(next(made))
+            # In the order of the dataset, whoever made the chunk and when.
+            repeats = _add(total, seen, output.chunks.outcomes(number), job.drop_repeats)
+            if job.drop_repeats:
+                unwanted[number] = repeats
             if "depth" not in job.reader.unusual:
                 _ask_about_unit(job, output, total)
-    return total
+    return total, unwanted
+
+
+def _add(total: Counts, seen: Seen, outcomes: Sequence[Outcome], drop: bool) -> list[int]:
+    """Count the frames of a chunk; return which of its records are near-duplicates."""
+    repeats: list[int] = []
+    records = 0
+    for outcome in outcomes:
+        counts = outcome.counts
+        if outcome.view is not None:
+            if seen.repeats(outcome.view):
+                repeats.append(records)
+                counts.repeats = 1
+                if drop:
+                    counts = Counts(frames=1, left_out=Counter({REASON: 1}))
+            records += 1
+        total.add(counts)
+    return repeats
 
 
 def _ask_about_unit(job: Job, output: Output, total: Counts) -> None:
@@ -186,15 +213,15 @@ def _ask_about_unit(job: Job, output: Output, total: Counts) -> None:
         raise
 
 
-def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -> Counts:
-    """Write a chunk and return its counts; called in worker processes.
+def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -> int:
+    """Write a chunk and return how many frames it has; called in worker processes.
 
     The job comes first: what unpickles its reader makes the module known that items may need.
     """
-    counts, records = job.label(items)
+    outcomes, records = job.label(items)
     lines = [json.dumps(record, ensure_ascii=False) for record in records]
-    output.chunks.write(number, items, counts, lines)
-    return counts
+    output.chunks.write(number, items, outcomes, lines)
+    return len(items)
 
 
 def _describe(job: Job, output: Output, config: dict[str, Any], total: Counts) -> None:
