@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -18,19 +19,21 @@ from ...errors import ConfigError, DepthLMError
 from ...pictures.preview import draw_sheet, spread
 from ...records.rows import open_rows
 from ...sampling.planner import Planner
-from ..frames import Item
+from ..frames import Frame, Item
 from ..loading import source_digest
 from .card import data_card
 from .chunks import Outcome
 from .counts import Counts, check_unit
-from .duplicates import REASON, Seen
+from .duplicates import REASON, Seen, View
 from .labelling import Job
 from .output import Output
 from .points import check_strategy
+from .scale import Evidence, check_scale
 from .workers import check_engine, results
 
 CHUNK_FRAMES = 64  # what a killed worker has to do again, and one file while the curation runs
 _FORMAT = 1  # of chunks and labels: another number does not go on with an older curation
+_HEADS = 40  # of chunks kept in memory
 _TILES = 12  # of the contact sheet
 _MULTIPLE_PX = 28  # of whose multiples its views are, as Qwen2.5-VL's
 
@@ -90,10 +93,11 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
             )
         summary = total.summary()
         output.finish(len(chunks), config, summary, unwanted)
-        _describe(job, output, config, total)
+        scale = None if job.reader.VERBATIM else _scale(job, output, items, size)
+        _describe(job, output, config, total, scale)
         output.register(None if job.reader.VERBATIM else _kind(job))
         output.clean()
-    for message in total.messages:
+    for message in [*total.messages, *(scale.warnings() if scale else ())]:
         print(message, file=sys.stderr)
     return summary
 
@@ -224,11 +228,26 @@ def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -
     return len(items)
 
 
-def _describe(job: Job, output: Output, config: dict[str, Any], total: Counts) -> None:
+def _scale(job: Job, output: Output, items: Sequence[Item], chunk_frames: int) -> Evidence:
+    """Return what some of the frames say of the scale."""
+    outcomes = lru_cache(maxsize=_HEADS)(output.chunks.outcomes)
+
+    def view_of(place: int) -> View | None:
+        return outcomes(place // chunk_frames)[place % chunk_frames].view
+
+    def load(place: int) -> Frame:
+        return job.load(items[place], f"{job.dataset} {items[place].frame_id}")
+
+    return check_scale(len(items), view_of, load)
+
+
+def _describe(
+    job: Job, output: Output, config: dict[str, Any], total: Counts, scale: Evidence | None
+) -> None:
     title, facts = job.reader.card()
     official = job.reader.OFFICIAL if job.reader.compat else None
     kind = "as given" if job.reader.VERBATIM else _kind(job)
-    card = data_card(output.name, config, title, facts, total, kind, official)
+    card = data_card(output.name, config, title, facts, total, kind, official, scale)
     output.chunks.write_whole(output.card, card.encode())
     _draw_sheet(output)
 

@@ -14,6 +14,7 @@ from PIL import Image
 _SIDE = 16  # of the hash: 16 x 16 comparisons
 _WORDS = _SIDE * _SIDE // 64
 _MOST_BITS = 10  # of 256: JPEG and noise turn up to 9, a shift of 1 % of the width 15 to 36
+_FLAT_BITS = 32  # fewer are set, or not set
 _NEAR_M = 0.05
 _NEAR_DEG = 2.0
 # The Frobenius norm of the difference of two rotations by that angle from each other.
@@ -45,6 +46,17 @@ class View:
     def to_json(self) -> list[Any]:
         """Return plain values from which `View(*values)` makes an equal one."""
         return [self.bits, self.scene, self.pose]
+
+
+def bits_apart(one: View, other: View) -> int:
+    """Return in how many of 256 bits the hashes of two pictures differ."""
+    return (int(one.bits, 16) ^ int(other.bits, 16)).bit_count()
+
+
+def is_flat(view: View) -> bool:
+    """Return whether a picture hardly varies from left to right, as a white wall."""
+    bits = int(view.bits, 16).bit_count()
+    return not _FLAT_BITS <= bits <= _SIDE**2 - _FLAT_BITS
 
 
 def picture_hash(picture: Image.Image) -> str:

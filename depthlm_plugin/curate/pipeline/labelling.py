@@ -73,7 +73,7 @@ class Job:
             where = f"{self.dataset} {_escaped(item.frame_id)}"
             try:
                 _check_text(item.frame_id, where)
-                frame = self._load(item, where)
+                frame = self.load(item, where)
                 record, bits = self._record(frame, item, where, counts)
                 records.append(record)
                 view = View(bits, frame.scene, _rows(frame.pose))
@@ -94,7 +94,12 @@ class Job:
         said = re.sub(rf"(?<![\w./-]){re.escape(root)}{end}", "ROOT", error.message)
         return _escaped(f"{error.where}: {said}")
 
-    def _load(self, item: Item, where: str) -> Frame:
+    def load(self, item: Item, where: str) -> Frame:
+        """Return a frame of the reader's, whatever fails in it being a RecordError.
+
+        Raises:
+            RecordError: For a frame that is damaged.
+        """
         try:
             frame = self.reader.load(item)
             if isinstance(frame.image, Path):

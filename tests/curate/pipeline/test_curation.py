@@ -89,6 +89,8 @@ def test_card(room, tmp_path, capsys):
         f"| Horizontal field of view, degrees | {field_deg:.3g} |",
         "| Picture sizes (records) | 64x48 (4) |",
         "| Near-duplicates | 0 of 4 records",
+        "| Camera above the floor | 1.",
+        "| Depths of one scene, carried by poses | not known: no pairs of frames with poses",
         "4 records, 400 labelled pixels, 1 scenes",
         "| Licence | yours to state. |",
         "| Split here | all, first 4 frames |",
