@@ -18,6 +18,7 @@ from support.scene import POSES, Pinhole
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.cli import main
+from depthlm_plugin.curate.pipeline import chunks
 from depthlm_plugin.errors import DepthLMError
 
 SMALL = Pinhole(62.0, 61.0, 30.5, 24.0, 64, 48)
@@ -270,6 +271,10 @@ def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
         output.chunks.write(0, items, outcomes, [])
         with pytest.raises(DepthLMError, match="raw data has changed since"):
             output.chunks.has(0, items[:2])
+        assert output.chunks.has(0, items)
+        older = '{"items": "' + chunks._digest(items) + '", "tally": {"frames": 3}}'
+        output.chunks.write_whole(output.chunks.folder / "0000000.jsonl", f"{older}\n".encode())
+        assert not output.chunks.has(0, items)  # it is made again
         with (
             pytest.raises(DepthLMError, match="being written by another process"),
             output.chunks.opened(),
