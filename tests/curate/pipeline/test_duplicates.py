@@ -36,6 +36,13 @@ def as_jpeg():
     return Image.open(data).convert("RGB")
 
 
+def passed_by(left):
+    """Return the picture with someone in it, a tenth of its width."""
+    pixels = PICTURE.copy()
+    pixels[120:200, left : left + 32] = 40, 30, 60
+    return Image.fromarray(pixels)
+
+
 SAME = {
     "noise": noisy(PICTURE, 4),
     "JPEG": as_jpeg(),
@@ -57,6 +64,10 @@ OTHER = {
 @pytest.mark.parametrize("how", SAME)
 def test_the_same_picture_has_nearly_the_same_hash(how):
     assert bits_apart(Image.fromarray(PICTURE), SAME[how]) <= 10
+
+
+def test_somebody_who_moves_before_a_camera_that_stands_still_makes_another_picture():
+    assert bits_apart(passed_by(60), passed_by(200)) > 10
 
 
 @pytest.mark.parametrize("how", OTHER)
