@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of --images jpeg; smaller pictures are not enlarged (default: the recipe's, 1000)",
     )
     parser.add_argument(
+        "--near-duplicates",
+        default="keep",
+        help="keep (default): count them for the card; drop: leave out frames like one before in"
+        " their scene (the card has the rule)",
+    )
+    parser.add_argument(
         "--engine",
         default="processes",
         help="processes (default) of this machine, or ray: tasks of a cluster that sees the same"
@@ -68,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Curate, or list the datasets; return 1 when frames were left out without being announced."""
     from ..curate.pipeline.curation import Settings, curate
+    from ..curate.pipeline.duplicates import REASON
     from ..curate.pipeline.labelling import Job
     from ..curate.pipeline.output import Output
     from ..curate.registry import dataset_name, make_reader
@@ -79,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("expected DATASET --root RAW --out OUT, or --list")
     if args.compat not in (None, "official"):
         raise ConfigError(f"--compat is official or left out, found {args.compat!r}")
+    if args.near_duplicates not in ("keep", "drop"):
+        raise ConfigError(f"--near-duplicates is keep or drop, found {args.near_duplicates!r}")
     refuse_other_encodings([args.dataset, args.name, *args.option])
     root, out = Path(args.root), Path(args.out)
     if args.engine == "ray":  # its workers may have been started elsewhere
@@ -104,10 +113,12 @@ def run(args: argparse.Namespace) -> int:
         args.seed,
         args.sampling,
         _jpeg_focal_px(args),
+        args.near_duplicates == "drop",
     )
     settings = Settings(workers_of(args), args.engine)
     counts = curate(job, output, args.limit, settings)
     left_out = counts["left_out"]
+    announced = {*reader.ANNOUNCED, REASON}
     print(
         f"{counts['frames']} frames: {counts['records']} records with {counts['points']} points,"
         f" {counts['short']} of them with fewer than {args.points}, {sum(left_out.values())} frames"
@@ -115,13 +126,13 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     for reason, count in left_out.items():
-        announced = " (as its card announces)" if reason in reader.ANNOUNCED else ""
-        print(f"  {count:7d}  {reason}{announced}", file=sys.stderr)
+        known = " (as its card announces)" if reason in announced else ""
+        print(f"  {count:7d}  {reason}{known}", file=sys.stderr)
     for what, count in counts["lacking"].items():
         print(f"  {count:7d}  records without {what}", file=sys.stderr)
     places = {key: str(getattr(output, key)) for key in ("records", "card", "sheet")}
     print(json.dumps({"name": name, "places": places} | counts))
-    return 1 if left_out.keys() - set(reader.ANNOUNCED) else 0
+    return 1 if left_out.keys() - announced else 0
 
 
 def _jpeg_focal_px(args: argparse.Namespace) -> float | None:

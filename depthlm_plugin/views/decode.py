@@ -122,15 +122,17 @@ def decode_rgb(
         return rgb if orientation == 1 else rgb.transpose(_TRANSPOSES[orientation])
 
 
-def check_rgb(path: str, where: str, camera: Camera | None = None) -> None:
-    """Refuse a file that `load_rgb` refuses, for the same reason, in less time.
+def coarse_rgb(path: str, where: str, camera: Camera | None = None) -> Image.Image:
+    """Return a file's picture, a JPEG's at an eighth of its size, in less time than `load_rgb`.
+
+    Whatever that refuses is refused here, for the same reason.
 
     Raises:
         RecordError: As `load_rgb`.
     """
     with _opened(_source(path, where), path, where, "refuse", camera) as (image, _):
         load_coarse(image)
-        _as_rgb(image, path, where)
+        return _as_rgb(image, path, where)
 
 
 def load_coarse(image: Image.Image) -> None:

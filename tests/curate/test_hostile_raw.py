@@ -6,6 +6,7 @@ import shutil
 import pytest
 from support.raw.every import EVERY
 
+from depthlm_plugin.curate.pipeline.counts import Counts
 from depthlm_plugin.curate.pipeline.labelling import Job
 from depthlm_plugin.curate.registry import make_reader
 from depthlm_plugin.errors import DepthLMError
@@ -36,9 +37,12 @@ def read_all(dataset, root, options, out):
     try:
         reader = make_reader(dataset, root, options=options)
         job = Job(reader, dataset, dataset, out / dataset, 5, 0, "uniform")
-        counts, records = job.label(list(reader.items()))
+        outcomes, records = job.label(list(reader.items()))
     except DepthLMError as error:
         return [], {}, [str(error)]
+    counts = Counts()
+    for outcome in outcomes:
+        counts.add(outcome.counts)
     return records, counts.left_out, counts.messages
 
 

@@ -106,19 +106,26 @@ class Report(Command):
 
 
 class Curate(Command):
-    """Two frames a chunk, pictures written as JPEG: more touches than the command's 64."""
+    """Two frames a chunk, pictures written as JPEG: more touches than the command's 64.
+
+    The third frame is the first again, and is left out with its picture.
+    """
 
     def prepare(self, place):
-        write_folder(place / "room", Pinhole(62.0, 61.0, 30.5, 24.0, 64, 48), POSES[:3])
+        poses = [POSES[0], POSES[1], POSES[0]]
+        write_folder(place / "room", Pinhole(62.0, 61.0, 30.5, 24.0, 64, 48), poses)
 
     def run(self):
-        job, output = killed.job_of(Path("../room"), Path("out"), jpeg_focal_px=60.0)
+        options = {"jpeg_focal_px": 60.0, "drop_repeats": True}
+        job, output = killed.job_of(Path("../room"), Path("out"), **options)
         run_curation(job, output, None, Settings(chunk_frames=2))
         return 0
 
     def is_temporary(self, name):
-        # The description is written again when the counts are known.
-        return super().is_temporary(name) or "/parts" in name or name == "out/room/curation.json"
+        # The description is written again when the counts are known; the picture of a frame that is
+        # left out is removed when all chunks are finished.
+        again = "out/room/curation.json", "out/room/images/0002.jpg"
+        return super().is_temporary(name) or "/parts" in name or name in again
 
 
 class BenchFiles(Command):

@@ -6,11 +6,12 @@ from depthlm_plugin.curate.pipeline.output import Output
 from depthlm_plugin.curate.registry import make_reader
 
 
-def job_of(root, out, sampling="uniform", jpeg_focal_px=None):
+def job_of(root, out, sampling="uniform", jpeg_focal_px=None, drop_repeats=False):
     options = {"depth_scale": "1000", "depth_kind": "z"}
     reader = make_reader("folder", root, options=options)
     output = Output(out, "room")
-    return Job(reader, "folder", "room", output.folder, 20, 0, sampling, jpeg_focal_px), output
+    label = (20, 0, sampling, jpeg_focal_px, drop_repeats)
+    return Job(reader, "folder", "room", output.folder, *label), output
 
 
 def run(root, out):

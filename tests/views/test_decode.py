@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from depthlm_plugin.errors import RecordError
-from depthlm_plugin.views.decode import check_rgb, image_size, load_pixels, load_rgb
+from depthlm_plugin.views.decode import coarse_rgb, image_size, load_pixels, load_rgb
 
 WHERE = "records.jsonl:7"
 
@@ -121,7 +121,7 @@ def test_floating_point_pixels_are_refused(tmp_path):
     with pytest.raises(RecordError, match=f"{WHERE}: .*depth.tif holds floating-point pixels"):
         load_rgb(str(tmp_path / "depth.tif"), WHERE)
     with pytest.raises(RecordError, match=f"{WHERE}: .*depth.tif holds floating-point pixels"):
-        check_rgb(str(tmp_path / "depth.tif"), WHERE)
+        coarse_rgb(str(tmp_path / "depth.tif"), WHERE)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_damaged_jpeg_is_refused_alike_without_its_pixels(tmp_path, options):
             content[start : start + 3] = rng.bytes(3)
         path.write_bytes(content)
         words = []
-        for read in (load_rgb, check_rgb):
+        for read in (load_rgb, coarse_rgb):
             try:
                 read(str(path), WHERE)
                 words.append("")
@@ -172,7 +172,7 @@ def test_files_that_hold_no_whole_image_are_refused(tmp_path, content, reason, f
     path = tmp_path / "photo"
     if content is not None:
         path.write_bytes(content)
-    for read in (load_rgb, check_rgb, lambda *a: load_pixels(*a, fast=True)):
+    for read in (load_rgb, coarse_rgb, lambda *a: load_pixels(*a, fast=True)):
         with pytest.raises(RecordError, match=f"^{WHERE}: .*photo.*{found}") as caught:
             read(str(path), WHERE)
         assert caught.value.reason == reason

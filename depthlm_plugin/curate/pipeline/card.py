@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..reading import Official
+from .audit import audit_lines
 from .counts import SHOWN, Counts
+from .scale import Evidence
 
 _STRATEGIES = {
     "uniform": "uniform over the valid pixels of a frame",
@@ -23,6 +25,7 @@ def data_card(
     counts: Counts,
     depth_kind: str,
     official: Official | None,
+    scale: Evidence | None,
 ) -> str:
     """Return the card as Markdown; it is the same for the same curation, wherever it ran.
 
@@ -34,6 +37,7 @@ def data_card(
         counts: What was counted.
         depth_kind: What the labels are: `distance`, `z` or `as given`.
         official: How they differ from correct ones; None: they do not.
+        scale: What was found of the scale; None: it was not looked for.
     """
     split = config["split"] or "all"
     lines = [
@@ -63,6 +67,10 @@ def data_card(
             "",
         ]
     lines += ["## Labels", "", _distribution(counts), ""]
+    lines += ["## Audit", "", *audit_lines(counts), ""]
+    if scale is not None:
+        lines += ["## Scale", "", "| | |", "|---|---|", *scale.lines(), ""]
+        lines += [text for said in scale.warnings() for text in (f"**{said.capitalize()}**", "")]
     lines += ["## Counts", "", "| frames | |", "|---|---|", f"| looked at | {counts.frames} |"]
     lines += [f"| records | {counts.records} |"]
     lines += [f"| of these with fewer than {config['points']} points | {counts.short} |"]

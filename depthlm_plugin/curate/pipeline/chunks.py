@@ -1,8 +1,9 @@
 """Finished chunks of a curation on disk, so that one that was killed goes on where it was.
 
 A chunk is some frames in the order of the dataset. The first line of its file is
-`{"items": digest, "tally": counts}`, the rest are its records. Beside the chunks is whatever the
-curation has not finished to write, so that all that a kill leaves is in this one folder.
+`{"items": digest, "frames": outcomes}`, the rest are the records of those frames that have one.
+Beside the chunks is whatever the curation has not finished to write, so that all that a kill leaves
+is in this one folder.
 """
 
 from __future__ import annotations
@@ -17,15 +18,40 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ...errors import DepthLMError
 from ..frames import Item
 from .counts import Counts
+from .duplicates import View
 
 _LOCK = "lock"
 _PARTIAL = re.compile(r"\..*\.partial")
 _CHUNK = re.compile(r"\d{7,}\.jsonl")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one frame.
+
+    Attributes:
+        counts: What was counted of it.
+        view: What of its record is compared with others; None: it has no record.
+    """
+
+    counts: Counts
+    view: View | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values from which `from_json` makes an equal outcome."""
+        view = None if self.view is None else self.view.to_json()
+        return {"tally": self.counts.to_json(), "view": view}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Outcome:
+        """Return the outcome that `to_json` made plain values of."""
+        view = raw["view"]
+        return cls(Counts.from_json(raw["tally"]), None if view is None else View(*view))
 
 
 @dataclass(frozen=True)
@@ -100,38 +126,47 @@ class Chunks:
         with self.whole(path) as file:
             file.write(data)
 
-    def write(self, number: int, items: Sequence[Item], counts: Counts, lines: list[str]) -> None:
-        """Write a chunk: its frames' digest, what was counted, and its records as lines of JSON."""
-        head = json.dumps({"items": _digest(items), "tally": counts.to_json()})
+    def write(
+        self, number: int, items: Sequence[Item], outcomes: Sequence[Outcome], lines: Sequence[str]
+    ) -> None:
+        """Write a chunk: its frames' digest, what became of each, its records as lines of JSON."""
+        head = {"items": _digest(items), "frames": [outcome.to_json() for outcome in outcomes]}
         self.write_whole(
-            self._path(number), "".join(f"{line}\n" for line in [head, *lines]).encode()
+            self._path(number), "".join(f"{line}\n" for line in [json.dumps(head), *lines]).encode()
         )
 
-    def read_counts(self, number: int, items: Sequence[Item]) -> Counts | None:
-        """Return what was counted in a finished chunk, or None where it is not finished.
+    def has(self, number: int, items: Sequence[Item]) -> bool:
+        """Return whether a chunk is finished.
 
         Raises:
             DepthLMError: For a chunk of other frames: the raw data has changed.
         """
         try:
-            with self._path(number).open("rb") as file:
-                head = json.loads(file.readline())
+            head = self._head(number)
         except FileNotFoundError:
-            return None
+            return False
         if head["items"] != _digest(items):
             raise DepthLMError(
                 f"the frames listed now are not those that {self.folder.parent} was begun with:"
                 " the raw data has changed since (was a download still running?); remove that"
                 " folder and start again"
             )
-        return Counts.from_json(head["tally"])
+        return "frames" in head  # an older version counted chunks as a whole
 
-    def records(self, count: int) -> Iterator[bytes]:
-        """Yield the records of the first `count` chunks as lines, in the order of the frames."""
-        for number in range(count):
-            with self._path(number).open("rb") as file:
-                next(file)
-                yield from file
+    def outcomes(self, number: int) -> list[Outcome]:
+        """Return what became of each frame of a finished chunk."""
+        return [Outcome.from_json(raw) for raw in self._head(number)["frames"]]
+
+    def records(self, number: int) -> list[bytes]:
+        """Return the records of a finished chunk as lines, in the order of the frames."""
+        with self._path(number).open("rb") as file:
+            next(file)
+            return file.readlines()
+
+    def _head(self, number: int) -> dict[str, Any]:
+        with self._path(number).open("rb") as file:
+            head: dict[str, Any] = json.loads(file.readline())
+        return head
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:07d}.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,11 @@ from ...geometry.arrays import Floats
 from ...geometry.plausible import MEDIAN_M, USUAL_UNITS
 
 _BINS = 200  # of the histogram, a factor e: 0.5 % wide
+_NUMBERS = ("frames", "records", "points", "short", "repeats")
+_BY_WORDS = (
+    *("left_out", "dropped", "lacking", "noted"),
+    *("edges", "fields_deg", "focals_px", "sizes_wh"),
+)
 SHOWN = 20  # problems kept in words; all are counted
 
 
@@ -26,10 +32,15 @@ class Counts:
         records: How many gave a record.
         points: How many pixels were labelled.
         short: How many records have fewer points than were asked for.
+        repeats: How many records are near-duplicates.
         left_out: Frames without a record, by reason.
         dropped: Points that the reader left out, by reason.
         lacking: Records without what those of the dataset have as a rule, by what and why.
         noted: Records of which the reader says something, by what it says.
+        edges: Labelled pixels beside depth edges and away from them, where that is known.
+        fields_deg: Horizontal fields of view of the records, to three digits; `-`: none.
+        focals_px: Their focal lengths fx, to three digits.
+        sizes_wh: The sizes of their pictures, as `640x480`.
         depths: Histogram of the labels in metres, by logarithm.
         scenes: The names of their scenes.
         messages: The first problems, in words.
@@ -39,10 +50,15 @@ class Counts:
     records: int = 0
     points: int = 0
     short: int = 0
+    repeats: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
+    edges: Counter[str] = field(default_factory=Counter)
+    fields_deg: Counter[str] = field(default_factory=Counter)
+    focals_px: Counter[str] = field(default_factory=Counter)
+    sizes_wh: Counter[str] = field(default_factory=Counter)
     depths: Counter[int] = field(default_factory=Counter)
     scenes: set[str] = field(default_factory=set)
     messages: list[str] = field(default_factory=list)
@@ -54,26 +70,27 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of further frames."""
-        self.frames += other.frames
-        self.records += other.records
-        self.points += other.points
-        self.short += other.short
-        self.left_out.update(other.left_out)
-        self.dropped.update(other.dropped)
-        self.lacking.update(other.lacking)
-        self.noted.update(other.noted)
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _BY_WORDS:
+            getattr(self, name).update(getattr(other, name))
         self.depths.update(other.depths)
         self.scenes |= other.scenes
         self.messages += other.messages[: SHOWN - len(self.messages)]
+
+    def distances_m(self) -> Iterator[tuple[float, int]]:
+        """Yield the labels as distances in ascending order, metres to 0.5 %, and their counts."""
+        for index in sorted(self.depths):
+            yield math.exp((index + 0.5) / _BINS), self.depths[index]
 
     def quantile_m(self, share: float) -> float:
         """Return a quantile of the labels in metres, to 0.5 %; NaN where there are none."""
         wanted = share * self.depths.total()
         seen = 0
-        for index in sorted(self.depths):
-            seen += self.depths[index]
+        for metres, count in self.distances_m():
+            seen += count
             if seen >= wanted:
-                return math.exp((index + 0.5) / _BINS)
+                return metres
         return math.nan
 
     def summary(self) -> dict[str, Any]:
@@ -91,37 +108,26 @@ class Counts:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values from which `from_json` makes equal counts."""
-        return {
-            "frames": self.frames,
-            "records": self.records,
-            "points": self.points,
-            "short": self.short,
-            "left_out": dict(sorted(self.left_out.items())),
-            "dropped": dict(sorted(self.dropped.items())),
-            "lacking": dict(sorted(self.lacking.items())),
-            "noted": dict(sorted(self.noted.items())),
-            "depths": sorted(self.depths.items()),
-            "scenes": sorted(self.scenes),
-            "messages": self.messages,
-        }
+        """Return plain values from which `from_json` makes equal counts; nothing of what is 0."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in _NUMBERS}
+        values |= {name: dict(getattr(self, name)) for name in _BY_WORDS}
+        values["depths"] = sorted(self.depths.items())
+        values["scenes"] = sorted(self.scenes)
+        values["messages"] = self.messages
+        return {name: value for name, value in values.items() if value}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Counts:
         """Return the counts that `to_json` made plain values of."""
-        return cls(
-            raw["frames"],
-            raw["records"],
-            raw["points"],
-            raw["short"],
-            Counter(raw["left_out"]),
-            Counter(raw["dropped"]),
-            Counter(raw.get("lacking", {})),  # of an older version: none
-            Counter(raw.get("noted", {})),  # older chunks have none
-            Counter(dict(raw["depths"])),
-            set(raw["scenes"]),
-            list(raw["messages"]),
-        )
+        counts = cls()
+        for name in _NUMBERS:
+            setattr(counts, name, raw.get(name, 0))
+        for name in _BY_WORDS:
+            setattr(counts, name, Counter(raw.get(name, {})))
+        counts.depths = Counter(dict(raw.get("depths", [])))
+        counts.scenes = set(raw.get("scenes", []))
+        counts.messages = list(raw.get("messages", []))
+        return counts
 
 
 def check_unit(counts: Counts, options: dict[str, Any]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -17,17 +19,21 @@ from ...errors import ConfigError, DepthLMError
 from ...pictures.preview import draw_sheet, spread
 from ...records.rows import open_rows
 from ...sampling.planner import Planner
-from ..frames import Item
+from ..frames import Frame, Item
 from ..loading import source_digest
 from .card import data_card
+from .chunks import Outcome
 from .counts import Counts, check_unit
+from .duplicates import REASON, Seen, View
 from .labelling import Job
 from .output import Output
 from .points import check_strategy
+from .scale import Evidence, check_scale
 from .workers import check_engine, results
 
 CHUNK_FRAMES = 64  # what a killed worker has to do again, and one file while the curation runs
 _FORMAT = 1  # of chunks and labels: another number does not go on with an older curation
+_HEADS = 40  # of chunks kept in memory
 _TILES = 12  # of the contact sheet
 _MULTIPLE_PX = 28  # of whose multiples its views are, as Qwen2.5-VL's
 
@@ -78,7 +84,7 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
     with output.chunks.opened():
         size = settings.chunk_frames
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        total = _label_all(job, output, chunks, settings)
+        total, unwanted = _label_all(job, output, chunks, settings)
         if not total.records:
             output.abandon()
             raise DepthLMError(
@@ -86,11 +92,12 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
                 f" {(total.messages or ['-'])[0]}. Nothing was kept"
             )
         summary = total.summary()
-        output.finish(len(chunks), config, summary)
-        _describe(job, output, config, total)
+        output.finish(len(chunks), config, summary, unwanted)
+        scale = None if job.reader.VERBATIM else _scale(job, output, items, size)
+        _describe(job, output, config, total, scale)
         output.register(None if job.reader.VERBATIM else _kind(job))
         output.clean()
-    for message in total.messages:
+    for message in [*total.messages, *(scale.warnings() if scale else ())]:
         print(message, file=sys.stderr)
     return summary
 
@@ -106,6 +113,11 @@ def _check(job: Job, limit: int | None, settings: Settings) -> None:
     ):
         if value is not None and value < 1:
             raise ConfigError(f"--{name} must be 1 or more, found {value}")
+    if job.drop_repeats and job.reader.VERBATIM:
+        raise ConfigError(
+            f"--near-duplicates drop is not for {job.dataset}, whose records stay as they are given"
+            " (several may show one picture); use keep"
+        )
 
 
 def _config(job: Job, limit: int | None) -> dict[str, Any]:
@@ -125,6 +137,8 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
             name: values[name] for name in job.reader.options() if values[name] is not None
         },
     }
+    if job.drop_repeats:
+        config["near_duplicates"] = "drop"
     if job.reader.unusual:
         config["unusual"] = sorted(job.reader.unusual)
     if (digest := source_digest(type(job.reader))) is not None:
@@ -144,19 +158,18 @@ def _refuse_twins(items: Sequence[Item]) -> None:
 
 def _label_all(
     job: Job, output: Output, chunks: Sequence[Sequence[Item]], settings: Settings
-) -> Counts:
-    """Return the counts of all chunks, having written those that were missing."""
-    total = Counts()
+) -> tuple[Counts, dict[int, list[int]]]:
+    """Return the counts of all chunks, having written those that were missing.
+
+    Also return the near-duplicates to leave out: the places of these records in their chunks.
+    """
+    total, seen, unwanted = Counts(), Seen(), {}
     frames = sum(map(len, chunks))
     # disable=None: quiet when stderr is not a terminal
     with tqdm(total=frames, unit="frame", disable=None, delay=2, file=sys.stderr) as progress:
-        done = {
-            number: counts
-            for number, items in enumerate(chunks)
-            if (counts := output.chunks.read_counts(number, items)) is not None
-        }
+        done = {number for number, items in enumerate(chunks) if output.chunks.has(number, items)}
         if done:
-            kept = sum(counts.frames for counts in done.values())
+            kept = sum(len(chunks[number]) for number in done)
             print(f"going on: {kept} of {frames} frames are done", file=sys.stderr)
             progress.update(kept)
             progress.unpause()  # so that the rate is this run's
@@ -168,14 +181,32 @@ def _label_all(
             settings.engine,
         )
         for number in range(len(chunks)):
-            counts = done.pop(number, None)
-            if counts is None:
-                counts = next(made)
-                progress.update(counts.frames)
-            total.add(counts)
+            if number not in done:
+                progress.update(next(made))
+            # In the order of the dataset, whoever made the chunk and when.
+            repeats = _add(total, seen, output.chunks.outcomes(number), job.drop_repeats)
+            if job.drop_repeats:
+                unwanted[number] = repeats
             if "depth" not in job.reader.unusual:
                 _ask_about_unit(job, output, total)
-    return total
+    return total, unwanted
+
+
+def _add(total: Counts, seen: Seen, outcomes: Sequence[Outcome], drop: bool) -> list[int]:
+    """Count the frames of a chunk; return which of its records are near-duplicates."""
+    repeats: list[int] = []
+    records = 0
+    for outcome in outcomes:
+        counts = outcome.counts
+        if outcome.view is not None:
+            if seen.repeats(outcome.view):
+                repeats.append(records)
+                counts.repeats = 1
+                if drop:
+                    counts = Counts(frames=1, left_out=Counter({REASON: 1}))
+            records += 1
+        total.add(counts)
+    return repeats
 
 
 def _ask_about_unit(job: Job, output: Output, total: Counts) -> None:
@@ -186,22 +217,37 @@ def _ask_about_unit(job: Job, output: Output, total: Counts) -> None:
         raise
 
 
-def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -> Counts:
-    """Write a chunk and return its counts; called in worker processes.
+def _write_chunk(job: Job, output: Output, number: int, items: Sequence[Item]) -> int:
+    """Write a chunk and return how many frames it has; called in worker processes.
 
     The job comes first: what unpickles its reader makes the module known that items may need.
     """
-    counts, records = job.label(items)
+    outcomes, records = job.label(items)
     lines = [json.dumps(record, ensure_ascii=False) for record in records]
-    output.chunks.write(number, items, counts, lines)
-    return counts
+    output.chunks.write(number, items, outcomes, lines)
+    return len(items)
 
 
-def _describe(job: Job, output: Output, config: dict[str, Any], total: Counts) -> None:
+def _scale(job: Job, output: Output, items: Sequence[Item], chunk_frames: int) -> Evidence:
+    """Return what some of the frames say of the scale."""
+    outcomes = lru_cache(maxsize=_HEADS)(output.chunks.outcomes)
+
+    def view_of(place: int) -> View | None:
+        return outcomes(place // chunk_frames)[place % chunk_frames].view
+
+    def load(place: int) -> Frame:
+        return job.load(items[place], f"{job.dataset} {items[place].frame_id}")
+
+    return check_scale(len(items), view_of, load)
+
+
+def _describe(
+    job: Job, output: Output, config: dict[str, Any], total: Counts, scale: Evidence | None
+) -> None:
     title, facts = job.reader.card()
     official = job.reader.OFFICIAL if job.reader.compat else None
     kind = "as given" if job.reader.VERBATIM else _kind(job)
-    card = data_card(output.name, config, title, facts, total, kind, official)
+    card = data_card(output.name, config, title, facts, total, kind, official, scale)
     output.chunks.write_whole(output.card, card.encode())
     _draw_sheet(output)
 

@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from ...errors import DepthLMError, GeometryError, RecordError
+from ...geometry.arrays import Floats
 from ...geometry.camera import Camera, convert_depth
 from ...geometry.plausible import unusual_camera
 from ...records.record import check_record
 from ...records.stated import NOTHING
-from ...views.decode import check_rgb, check_size, decode_rgb, load_coarse, load_rgb
+from ...views.decode import coarse_rgb, check_size, decode_rgb, load_coarse, load_rgb
 from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
-from .chunks import Chunks
-from .counts import SHOWN, Counts
+from .audit import AWAY, BESIDE, count_camera
+from .chunks import Chunks, Outcome
+from .counts import Counts
+from .duplicates import View, picture_hash
 from .jpeg import carried, prepare
 from .output import IMAGES, PARTS, RAW
 from .points import beside_edges, frame_rng, sample
@@ -46,6 +49,7 @@ class Job:
         sampling: Strategy of the draw, one of `points.STRATEGIES`.
         jpeg_focal_px: Focal length at which pictures are written as JPEG, pixels; None: they are
             used as they are.
+        drop_repeats: Whether near-duplicates are left out.
     """
 
     reader: Reader
@@ -56,26 +60,30 @@ class Job:
     seed: int
     sampling: str
     jpeg_focal_px: float | None = None
+    drop_repeats: bool = False
 
-    def label(self, items: Sequence[Item]) -> tuple[Counts, list[dict[str, Any]]]:
-        """Return the records of some frames, and what was counted; write pictures they need.
+    def label(self, items: Sequence[Item]) -> tuple[list[Outcome], list[dict[str, Any]]]:
+        """Return what became of each of some frames, and the records of those that have one.
 
-        A frame that is damaged is counted under its reason, and the others are done.
+        Pictures that records need are written. A frame that is damaged is counted under its reason,
+        and the others are done.
         """
         _keep_memory()
-        counts = Counts()
-        records = []
+        outcomes, records = [], []
         for item in items:
-            counts.frames += 1
+            counts, view = Counts(frames=1), None
             where = f"{self.dataset} {_escaped(item.frame_id)}"
             try:
                 _check_text(item.frame_id, where)
-                records.append(self._record(self._load(item, where), item, where, counts))
+                frame = self.load(item, where)
+                record, bits = self._record(frame, item, where, counts)
+                records.append(record)
+                view = View(bits, frame.scene, _rows(frame.pose))
             except RecordError as error:
                 counts.left_out[error.reason] += 1
-                if len(counts.messages) < SHOWN:
-                    counts.messages.append(self._without_root(error))
-        return counts, records
+                counts.messages.append(self._without_root(error))
+            outcomes.append(Outcome(counts, view))
+        return outcomes, records
 
     def _without_root(self, error: RecordError) -> str:
         """Return an error with ROOT for the root where a path begins with it.
@@ -88,7 +96,12 @@ class Job:
         said = re.sub(rf"(?<![\w./-]){re.escape(root)}{end}", "ROOT", error.message)
         return _escaped(f"{error.where}: {said}")
 
-    def _load(self, item: Item, where: str) -> Frame:
+    def load(self, item: Item, where: str) -> Frame:
+        """Return a frame of the reader's, whatever fails in it being a RecordError.
+
+        Raises:
+            RecordError: For a frame that is damaged.
+        """
         try:
             frame = self.reader.load(item)
             if isinstance(frame.image, Path):
@@ -99,7 +112,10 @@ class Job:
         except OSError as error:
             raise RecordError("unreadable file", where, f"{error}; fetch it again") from error
 
-    def _record(self, frame: Frame, item: Item, where: str, counts: Counts) -> dict[str, Any]:
+    def _record(
+        self, frame: Frame, item: Item, where: str, counts: Counts
+    ) -> tuple[dict[str, Any], str]:
+        """Return the record of a frame and its picture's hash."""
         official = self.reader.OFFICIAL if self.reader.compat else None
         pixels, depth_m = sample(
             frame,
@@ -117,9 +133,9 @@ class Job:
         at_edge = None if verbatim else beside_edges(frame, pixels)
         camera = frame.camera
         if self.jpeg_focal_px is None:
-            image = self._kept(frame, item, where)
+            image, bits = self._kept(frame, item, where)
         else:
-            image, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
+            image, bits, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
             pixels, kept = carried(pixels, frame.camera, camera)
             depth_m = depth_m[kept]
             at_edge = None if at_edge is None else at_edge[kept]
@@ -165,7 +181,11 @@ class Job:
             if problems:
                 raise problems[0]
         counts.records += 1
-        return record
+        count_camera(counts, camera)
+        if at_edge is not None:
+            beside = int(at_edge.sum())
+            counts.edges.update({BESIDE: beside, AWAY: len(at_edge) - beside})
+        return record, bits
 
     def _unusual(self, camera: Camera, where: str) -> list[str]:
         """Return what the record states to be unusual: a calibration is, what a user gave may be.
@@ -182,19 +202,21 @@ class Job:
             )
         return ["camera"] * bool(problem) + ["depth"] * ("depth" in self.reader.unusual)
 
-    def _kept(self, frame: Frame, item: Item, where: str) -> str:
-        """Return the path of a picture that stays as it is, having looked at all of it."""
+    def _kept(self, frame: Frame, item: Item, where: str) -> tuple[str, str]:
+        """Return the path and hash of a picture that stays as it is, having looked at all of it."""
         if isinstance(frame.image, bytes):
-            name = self._name(item, _suffix(frame.image, frame.camera, where))
+            suffix, bits = _suffix(frame.image, frame.camera, where)
+            name = self._name(item, suffix)
             self._write(name, frame.image)
-            return name
-        check_rgb(str(frame.image), where, camera=frame.camera)
-        return f"{self.name}/{RAW}/{frame.image.relative_to(self.reader.root).as_posix()}"
+            return name, bits
+        bits = picture_hash(coarse_rgb(str(frame.image), where, camera=frame.camera))
+        relative = frame.image.relative_to(self.reader.root).as_posix()
+        return f"{self.name}/{RAW}/{relative}", bits
 
     def _prepared(
         self, frame: Frame, item: Item, where: str, focal_px: float
-    ) -> tuple[str, Camera]:
-        """Write a picture for training; return its path and its camera."""
+    ) -> tuple[str, str, Camera]:
+        """Write a picture for training; return its path, the raw one's hash, and its camera."""
         if isinstance(frame.image, bytes):
             source = io.BytesIO(frame.image)
             picture = decode_rgb(source, "its picture", where, camera=frame.camera)
@@ -203,7 +225,7 @@ class Job:
         name = self._name(item, ".jpg")
         data, camera = prepare(picture, frame.camera, focal_px)
         self._write(name, data)
-        return name, camera
+        return name, picture_hash(picture), camera
 
     def _name(self, item: Item, suffix: str) -> str:
         return f"{self.name}/{IMAGES}/{_file_name(item.frame_id)}{suffix}"
@@ -246,6 +268,11 @@ def _check_text(text: str, where: str) -> None:
         ) from error
 
 
+def _rows(pose: Floats | None) -> list[float] | None:
+    """Return a pose's first three rows as 12 numbers."""
+    return None if pose is None else np.asarray(pose, np.float64)[:3].ravel().tolist()
+
+
 def _texts(extra: Mapping[str, Any]) -> Iterator[str]:
     """Yield further keys and values of a record, as JSON has them."""
     for key, value in extra.items():
@@ -253,20 +280,21 @@ def _texts(extra: Mapping[str, Any]) -> Iterator[str]:
         yield json.dumps(value, ensure_ascii=False)
 
 
-def _suffix(data: bytes, camera: Camera, where: str) -> str:
-    """Return the suffix of an encoded picture, which must decode, to the size of its camera."""
+def _suffix(data: bytes, camera: Camera, where: str) -> tuple[str, str]:
+    """Return the suffix and hash of an encoded picture, which must decode, to its camera's size."""
 
     def check(size_wh: tuple[int, int]) -> None:
         check_size(size_wh, camera, "its picture", where)
 
     with opened_image(io.BytesIO(data), "unreadable image", where, "its picture", check) as image:
         load_coarse(image)
+        bits = picture_hash(image)
         suffix = _SUFFIXES.get(str(image.format))
     if suffix is None:
         raise RecordError(
             "unreadable image", where, f"its picture is {image.format}; expected PNG or JPEG"
         )
-    return suffix
+    return suffix, bits
 
 
 def _file_name(frame_id: str) -> str:

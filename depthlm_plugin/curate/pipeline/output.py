@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,15 +112,37 @@ class Output:
         counts: dict[str, Any] | None = description.get("counts")
         return counts if self.records.is_file() and not self.chunks.folder.is_dir() else None
 
-    def finish(self, chunks: int, config: dict[str, Any], counts: dict[str, Any]) -> None:
+    def finish(
+        self,
+        chunks: int,
+        config: dict[str, Any],
+        counts: dict[str, Any],
+        unwanted: Mapping[int, Container[int]],
+    ) -> None:
         """Join the first `chunks` chunks to the records file, which appears complete.
+
+        Args:
+            chunks: How many there are.
+            config: The configuration.
+            counts: What was counted.
+            unwanted: Which records of which chunk are left out; what was written for them goes too.
 
         Raises:
             DepthLMError: When it cannot be written, such as on a full disk.
         """
         self._describe({"config": config, "counts": counts})
+        pictures = []
         with self.chunks.whole(self.records) as file:
-            file.writelines(self.chunks.records(chunks))
+            for number in range(chunks):
+                out = unwanted.get(number, ())
+                for at, line in enumerate(self.chunks.records(number)):
+                    if at in out:
+                        pictures.append(json.loads(line)["image"])
+                    else:
+                        file.write(line)
+        for picture in pictures:
+            if picture.startswith(f"{self.name}/{IMAGES}/"):
+                (self.out / picture).unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove the chunks, after everything else is in place."""

@@ -18,6 +18,7 @@ from support.scene import POSES, Pinhole
 
 from depthlm_plugin import DepthSamples
 from depthlm_plugin.cli import main
+from depthlm_plugin.curate.pipeline import chunks
 from depthlm_plugin.errors import DepthLMError
 
 SMALL = Pinhole(62.0, 61.0, 30.5, 24.0, 64, 48)
@@ -81,7 +82,16 @@ def test_card(room, tmp_path, capsys):
     shown = card.split("p1 ")[1].split(" (to")[0]
     found = [float(part.split()[-2]) for part in shown.replace("p1 ", "").split(", ")]
     np.testing.assert_allclose(found, [p1, p50, p99], rtol=0.01)
+    records = read_records(tmp_path / "out" / "folder.jsonl")
+    beside = np.concatenate([record["at_edge"] for record in records])
+    field_deg = np.degrees(np.arctan(31 / 62) + np.arctan(33 / 62))
     for text in (
+        f"| Beside a depth edge | {100 * beside.mean():.1f} % of 400 points",
+        f"| Horizontal field of view, degrees | {field_deg:.3g} |",
+        "| Picture sizes (records) | 64x48 (4) |",
+        "| Near-duplicates | 0 of 4 records",
+        "| Camera above the floor | 1.",
+        "| Depths of one scene, carried by poses | not known: no pairs of frames with poses",
         "4 records, 400 labelled pixels, 1 scenes",
         "| Licence | yours to state. |",
         "| Split here | all, first 4 frames |",
@@ -257,10 +267,14 @@ def test_raw_data_that_changed_since_is_noticed(room, tmp_path, capsys):
     (out / "room").mkdir(parents=True)
     job, output = killed.job_of(root, out)
     with output.chunks.opened():
-        counts, _ = job.label(items := list(job.reader.items())[:3])
-        output.chunks.write(0, items, counts, [])
+        outcomes, _ = job.label(items := list(job.reader.items())[:3])
+        output.chunks.write(0, items, outcomes, [])
         with pytest.raises(DepthLMError, match="raw data has changed since"):
-            output.chunks.read_counts(0, items[:2])
+            output.chunks.has(0, items[:2])
+        assert output.chunks.has(0, items)
+        older = '{"items": "' + chunks._digest(items) + '", "tally": {"frames": 3}}'
+        output.chunks.write_whole(output.chunks.folder / "0000000.jsonl", f"{older}\n".encode())
+        assert not output.chunks.has(0, items)  # it is made again
         with (
             pytest.raises(DepthLMError, match="being written by another process"),
             output.chunks.opened(),

@@ -63,6 +63,24 @@ def test_uniform_is_uniform():
     np.testing.assert_allclose(quarters / quarters.mean(), 1, atol=0.05)
 
 
+def test_log_balances_a_picture_that_is_nearly_all_near():
+    depth_m = np.exp(np.random.default_rng(0).uniform(np.log(1), np.log(1.2), (48, 64)))
+    far = np.random.default_rng(1).random((48, 64)) < 0.05
+    depth_m[far] = np.exp(np.random.default_rng(2).uniform(np.log(4), np.log(60), far.sum()))
+    narrow = Camera(600.0, 600.0, 31.5, 23.5, (64, 48))  # z is the distance
+    counts = {"uniform": np.zeros(8), "log": np.zeros(8)}
+    for strategy, count in counts.items():
+        for number in range(40):
+            rng = frame_rng(0, "t", str(number))
+            _, found_m = sample(frame(depth_m, narrow), 30, rng, strategy=strategy)
+            octaves = np.log2(found_m).astype(int)
+            count += np.bincount(octaves, minlength=8)
+    assert counts["uniform"][0] / counts["uniform"].sum() > 0.93
+    # Strata of a factor 1.25: one is near, 13 are far, in four octaves.
+    np.testing.assert_allclose(counts["log"][0] / 1200, 1 / 14, atol=0.03)
+    np.testing.assert_allclose(counts["log"][2:6] / 1200, 13 / 14 / 4, atol=0.06)
+
+
 def test_log_takes_every_distance_alike():
     depth_m = np.full((48, 64), 2.0)
     depth_m[:4], depth_m[4:6] = 8.0, 30.0
