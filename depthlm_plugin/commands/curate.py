@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the points (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
     parser.add_argument(
-        "--sampling", default="uniform", help="uniform (default), log (by distance) or edges (none)"
+        "--sampling",
+        help="uniform (default; expert: edges), log (by distance) or edges (none)",
     )
     parser.add_argument(
         "--compat", metavar="official", help="labels as DepthLM published them, mistakes included"
@@ -111,10 +112,12 @@ def run(args: argparse.Namespace) -> int:
         output.folder,
         args.points,
         args.seed,
-        args.sampling,
+        args.sampling or reader.SAMPLING,
         _jpeg_focal_px(args),
         args.near_duplicates == "drop",
     )
+    if args.workers is None:
+        args.workers = reader.WORKERS
     settings = Settings(workers_of(args), args.engine)
     counts = curate(job, output, args.limit, settings)
     left_out = counts["left_out"]

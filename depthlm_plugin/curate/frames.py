@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,25 @@ class Item:
 
 
 @dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model said of pixels that were drawn of a picture.
+
+    Attributes:
+        labelled: Which of the pixels have a label (N,).
+        depth_m: The depths (M,) of these, metres.
+        each: What the record says of every one of these besides, by key: M values.
+        dropped: The others, by reason.
+    """
+
+    labelled: NDArray[np.bool_]
+    depth_m: Floats
+    each: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture with its camera and metric depth: a map, or single points.
+    """One picture with its camera and metric depth: a map, single points, or whoever is asked.
 
     Attributes:
         image: Path of a picture below the reader's root, used where it is; or the bytes of an
@@ -53,6 +70,8 @@ class Frame:
             (...)`; it is counted.
         noted: What the card is to say of it, in words that many frames share; they are counted.
         extra: Further keys of the record.
+        ask: Whoever gives the depths of pixels (N, 2) that are drawn of the picture, instead of
+            a map or points.
 
     Raises:
         GeometryError: For shapes, types or values that are not those.
@@ -72,6 +91,7 @@ class Frame:
     lacking: tuple[str, ...] = ()
     noted: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    ask: Callable[[NDArray[np.int64]], Answers] | None = None
 
     def __post_init__(self) -> None:
         if self.depth_kind not in DEPTH_KINDS:
@@ -79,8 +99,8 @@ class Frame:
                 f"unknown depth_kind {self.depth_kind!r}"
                 f"{did_you_mean(self.depth_kind, list(DEPTH_KINDS))}"
             )
-        if (self.depth_m is None) == (self.points_m is None):
-            raise GeometryError("a frame has either a depth map or points, found both or neither")
+        if [self.depth_m is None, self.points_m is None, self.ask is None].count(False) != 1:
+            raise GeometryError("a frame has one of a depth map, points and whoever is asked")
         if self.depth_m is not None:
             self._check_map(self.depth_m)
         if self.points_m is not None:

@@ -73,6 +73,10 @@ class Reader(ABC):
     ANNOUNCED: ClassVar[tuple[str, ...]] = ()
     """The reasons of `RecordError` for which the card says that frames are left out: a curation
     that leaves out no others succeeds."""
+    SAMPLING: ClassVar[str] = "uniform"
+    """How points are drawn where `--sampling` is not given: one of `points.STRATEGIES`."""
+    WORKERS: ClassVar[int | None] = None
+    """How many processes there are where `--workers` is not given; None: as many as cores."""
     VERBATIM: ClassVar[bool] = False
     """Whether labels stay as they are: quantity, order and all digits."""
 
@@ -91,6 +95,10 @@ class Reader(ABC):
         Raises:
             RecordError: For a frame that is damaged or incomplete; it is counted, others go on.
         """
+
+    def inputs(self) -> dict[str, str]:
+        """Return digests, by name, of what else decides labels: other ones are another curation."""
+        return {}
 
     def below(self, path: Path, where: str) -> Path:
         """Return a path, perhaps of a list, an option or a link, that stays below the root.

@@ -194,3 +194,17 @@ def test_paths_that_are_no_dataset(tmp_path, capsys):
     options = ["--option", "scal=1"]
     _, said = curate(capsys, reader_file(tmp_path), tmp_path, tmp_path / "out", *options, status=1)
     assert "did you mean 'scale'" in said
+
+
+@pytest.mark.slow
+def test_a_reader_that_loads_a_model_has_one_process_unless_told_otherwise(tmp_path, capsys):
+    root = tmp_path / "raw"
+    write_folder(root, SMALL, [POSES[0]] * 65)  # more than a chunk
+    process = '    def load(self, item):\n        import os\n        noted = (f"by {os.getpid()}",)'
+    text = READER.replace("    def load(self, item):", process)
+    text = text.replace('scene="desk")', 'scene="desk", noted=noted)')
+    text = text.replace("    scale:", "    WORKERS: ClassVar[int | None] = 1\n    scale:")
+    file = reader_file(tmp_path, text)
+    for options, alone in ((["--workers", 2], False), ([], True)):
+        counts, _ = curate(capsys, file, root, tmp_path / f"{alone}", *options)
+        assert (counts["noted"].keys() == {f"by {os.getpid()}"}) == alone

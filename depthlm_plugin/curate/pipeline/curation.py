@@ -72,8 +72,8 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
             a unit that looks wrong, a disk that is full; or when no frame gave a record.
     """
     _check(job, limit, settings)
-    config = _config(job, limit)
     items = list(islice(job.reader.items(), limit))
+    config = _config(job, limit)
     if not items:
         raise DepthLMError(f"{job.reader.root} lists no frame of {job.dataset}; is it complete?")
     _refuse_twins(items)
@@ -141,6 +141,8 @@ def _config(job: Job, limit: int | None) -> dict[str, Any]:
         config["near_duplicates"] = "drop"
     if job.reader.unusual:
         config["unusual"] = sorted(job.reader.unusual)
+    if inputs := job.reader.inputs():
+        config["inputs"] = inputs
     if (digest := source_digest(type(job.reader))) is not None:
         config["reader"] = digest
     return config

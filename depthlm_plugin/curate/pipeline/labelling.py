@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...geometry.camera import Camera, convert_depth
 from ...geometry.plausible import unusual_camera
 from ...records.record import check_record
 from ...records.stated import NOTHING
-from ...views.decode import coarse_rgb, check_size, decode_rgb, load_coarse, load_rgb
+from ...views.decode import check_size, coarse_rgb, decode_rgb, load_coarse, load_rgb
 from ..formats.files import inside, opened_image
 from ..frames import Frame, Item
 from ..reading import Reader
@@ -28,7 +28,7 @@ from .counts import Counts
 from .duplicates import View, picture_hash
 from .jpeg import carried, prepare
 from .output import IMAGES, PARTS, RAW
-from .points import beside_edges, frame_rng, sample
+from .points import beside_edges, drawn, frame_rng, sample
 
 _DIGITS = 6  # of a label in metres: a micrometre, finer than any of the sensors
 _KEPT_BYTES = (1 << 25) - (1 << 16)
@@ -117,14 +117,27 @@ class Job:
     ) -> tuple[dict[str, Any], str]:
         """Return the record of a frame and its picture's hash."""
         official = self.reader.OFFICIAL if self.reader.compat else None
-        pixels, depth_m = sample(
-            frame,
-            self.points,
-            frame_rng(self.seed, self.dataset, item.frame_id),
-            strategy=self.sampling,
-            border_px=official.border_px if official else 0,
-            where=where,
-        )
+        rng = frame_rng(self.seed, self.dataset, item.frame_id)
+        each: Mapping[str, Sequence[Any]] = {}
+        if frame.ask is None:
+            pixels, depth_m = sample(
+                frame,
+                self.points,
+                rng,
+                strategy=self.sampling,
+                border_px=official.border_px if official else 0,
+                where=where,
+            )
+        else:
+            pixels = drawn(frame, self.points, rng, strategy=self.sampling, where=where)
+            answers = frame.ask(pixels)
+            pixels, depth_m, each = pixels[answers.labelled], answers.depth_m, answers.each
+            frame = replace(frame, dropped={**frame.dropped, **answers.dropped})
+            if not len(pixels):
+                why = ", ".join(f"{n} {reason}" for reason, n in answers.dropped.items())
+                raise RecordError(
+                    "no valid depth", where, f"no label is left of {self.points}: {why}"
+                )
         kind = official.depth_kind if official else "distance"
         if self.reader.VERBATIM:
             kind = frame.depth_kind
@@ -138,6 +151,7 @@ class Job:
             image, bits, camera = self._prepared(frame, item, where, self.jpeg_focal_px)
             pixels, kept = carried(pixels, frame.camera, camera)
             depth_m = depth_m[kept]
+            each = {key: [values[at] for at in kept] for key, values in each.items()}
             at_edge = None if at_edge is None else at_edge[kept]
             if not len(kept):
                 raise RecordError(
@@ -173,6 +187,7 @@ class Job:
                 "source": self.dataset,
                 "id": item.frame_id,
                 "unusual": unusual or None,
+                **each,
                 **frame.extra,
             }
         )

@@ -87,6 +87,27 @@ def sample(
     return frame.at(places[picked])
 
 
+def drawn(
+    frame: Frame, count: int, rng: np.random.Generator, *, strategy: str, where: str
+) -> NDArray[np.int64]:
+    """Return up to `count` pixels (N, 2) of a frame whose depths are asked for, all alike.
+
+    The other arguments are as those of `sample`.
+
+    Raises:
+        RecordError: `no depth map`, for a strategy that draws by depths.
+    """
+    if strategy != "uniform":
+        raise RecordError(
+            "no depth map",
+            where,
+            f"--sampling {strategy} draws by depths; this frame's are asked for afterwards",
+        )
+    width, height = frame.camera.size_wh
+    places = rng.choice(width * height, min(count, width * height), replace=False)
+    return np.stack([places % width, places // width], axis=1).astype(np.int64)
+
+
 def _order(
     frame: Frame,
     places: NDArray[np.int64],

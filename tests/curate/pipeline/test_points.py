@@ -219,8 +219,8 @@ def test_a_smaller_map_labels_the_centres_of_its_pixels():
         ({"depth_m": np.ones((48, 64, 1))}, "the shape"),
         ({"depth_m": np.ones((64, 48))}, "48x64 but its picture 64x48"),
         ({"depth_m": np.ones((96, 128))}, "128x96 but its picture 64x48"),
-        ({"depth_m": None}, "found both or neither"),
-        ({"points_m": np.ones(3)}, "found both or neither"),
+        ({"depth_m": None}, "has one of a depth map"),
+        ({"points_m": np.ones(3)}, "has one of a depth map"),
         ({"depth_m": None, "points_m": np.ones(3)}, "found None and"),
         (
             {"depth_m": None, "points_m": np.ones(3), "pixels": np.ones((2, 2))},

@@ -1,0 +1,1 @@
+"""Expert depth models that label pictures: a model's files, its metric rule, and its running."""
