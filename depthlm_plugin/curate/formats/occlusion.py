@@ -95,7 +95,7 @@ def _join(
     of, line = _spans(*lines)
     apart = int(place.max() + reach_px.max()) + 2  # of two lines: none is within reach of another
     key = (line + shell[of] * count) * apart + place[of]
-    order = np.argsort(key)
+    order = np.argsort(key * len(key) + np.arange(len(key)))  # ties alike on every processor
     key, of = key[order], of[order]
     reach_px = reach_px[of]
     joined = np.flatnonzero(np.diff(key) <= np.maximum(reach_px[:-1], reach_px[1:]))

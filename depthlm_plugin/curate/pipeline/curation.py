@@ -32,7 +32,7 @@ from .scale import Evidence, check_scale
 from .workers import check_engine, results
 
 CHUNK_FRAMES = 64  # what a killed worker has to do again, and one file while the curation runs
-_FORMAT = 1  # of chunks and labels: another number does not go on with an older curation
+_FORMAT = 2  # of chunks and labels: another number does not go on with an older curation
 _HEADS = 40  # of chunks kept in memory
 _TILES = 12  # of the contact sheet
 _MULTIPLE_PX = 28  # of whose multiples its views are, as Qwen2.5-VL's
