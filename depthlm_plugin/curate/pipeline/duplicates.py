@@ -13,7 +13,7 @@ from PIL import Image
 
 _SIDE = 16  # of the hash: 16 x 16 comparisons
 _WORDS = _SIDE * _SIDE // 64
-_MOST_BITS = 10  # of 256: JPEG and noise turn up to 9, a shift of 1 % of the width 15 to 36
+_MOST_BITS = 10  # of 256: JPEG and noise turned up to 8, a shift by 1 % of the width 14 to 45
 _FLAT_BITS = 32  # fewer are set, or not set
 _NEAR_M = 0.05
 _NEAR_DEG = 2.0

@@ -143,6 +143,7 @@ def test_frames_without_maps_or_poses_or_that_have_gone_are_no_evidence():
     assert check_scale(40, views.__getitem__, gone).heights_m == []
 
 
+@pytest.mark.slow
 def test_how_many_frames_are_looked_at():
     frames, views = recording()
     for count, most in ((100, 12), (1500, 40)):
