@@ -93,7 +93,9 @@ def curate(job: Job, output: Output, limit: int | None, settings: Settings) -> d
             )
         summary = total.summary()
         output.finish(len(chunks), config, summary, unwanted)
-        scale = None if job.reader.VERBATIM else _scale(job, output, items, size)
+        # What a model labels would be asked of it again.
+        unchecked = job.reader.VERBATIM or job.reader.inputs()
+        scale = None if unchecked else _scale(job, output, items, size)
         _describe(job, output, config, total, scale)
         output.register(None if job.reader.VERBATIM else _kind(job))
         output.clean()
