@@ -24,9 +24,8 @@ from ..predict.predictor import Predictor
 from ..sampling.given import pixels_shown
 from .frames import Answers
 
-_AT_ONCE = (
-    32  # as many as an engine begins with: it keeps to that, and labels do not depend on time
-)
+# As many as an engine begins with: it keeps to that, and labels do not depend on the time it takes.
+_AT_ONCE = 32
 _DIGITS = 3  # of intervals, metres
 INTERVAL = "interval_90_m"
 """The key of records: for each point from where to where, metres, of its own kind of depth."""
