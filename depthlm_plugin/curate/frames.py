@@ -25,10 +25,13 @@ class Item:
     Attributes:
         frame_id: Its name, unique in the dataset; it seeds its samples and names it in errors.
         at: Whatever the reader needs to load it and can be pickled.
+        problem: Why it cannot be loaded, if the list of frames says so already: the reason and the
+            message of a `RecordError`.
     """
 
     frame_id: str
     at: Any = None
+    problem: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

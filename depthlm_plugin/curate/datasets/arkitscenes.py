@@ -94,7 +94,7 @@ class ArkitScenes(Reader):
             try:
                 names = self._names(place)
             except RecordError as error:
-                yield Item(place.name, (error.reason, error.message))
+                yield Item(place.name, problem=(error.reason, error.message))
                 continue
             for name in names[:: self.every]:
                 yield Item(f"{place.name}/{name.removeprefix(f'{place.name}_')}", str(place))
@@ -102,9 +102,6 @@ class ArkitScenes(Reader):
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"arkitscenes {item.frame_id}"
-        if not isinstance(item.at, str):
-            reason, text = item.at
-            raise RecordError(reason, where, text)
         place = Path(item.at)
         folder, name = _assets(place), item.frame_id.replace("/", "_")
         time_s = _time(name)

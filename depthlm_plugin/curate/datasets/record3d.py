@@ -83,7 +83,7 @@ class Record3D(Reader):
             try:
                 recording = self._recording(path.stem)
             except RecordError as error:
-                yield Item(path.stem, (error.reason, error.message))
+                yield Item(path.stem, problem=(error.reason, error.message))
                 continue
             for number in range(0, recording.count, self.every):
                 yield Item(f"{path.stem}/{number}")
@@ -91,9 +91,6 @@ class Record3D(Reader):
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"record3d {item.frame_id}"
-        if item.at is not None:
-            reason, text = item.at
-            raise RecordError(reason, where, text)
         name, _, stem = item.frame_id.rpartition("/")
         number = int(stem)
         recording = self._recording(name)

@@ -118,7 +118,7 @@ class RosBag(Reader):
                 failed.append(f"{path}: {error}")
                 if len(failed) == len(bags):
                     raise DepthLMError(failed[0]) from error
-                yield Item(scene, failed[-1])
+                yield Item(scene, problem=("bad bag", failed[-1]))
                 continue
             for moment in moments:
                 yield Item(f"{scene}/{moment.colour_ns}", (path, scene, moment))
@@ -126,8 +126,6 @@ class RosBag(Reader):
     def load(self, item: Item) -> Frame:
         """Return a picture with its depth map."""
         where = f"rosbag {item.frame_id}"
-        if isinstance(item.at, str):
-            raise RecordError("bad bag", where, item.at)
         path, scene, moment = item.at
         topics = moment.topics
         for file in files_of(path):

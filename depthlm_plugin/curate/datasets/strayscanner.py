@@ -86,7 +86,7 @@ class StrayScanner(Reader):
             try:
                 odometry = self._odometry(folder, f"strayscanner {name}")
             except RecordError as error:
-                yield Item(name, (error.reason, error.message))
+                yield Item(name, problem=(error.reason, error.message))
                 continue
             for number in range(0, len(odometry.times_s), self.every):
                 yield Item(f"{name}/{number:06d}", str(folder))
@@ -94,9 +94,6 @@ class StrayScanner(Reader):
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"strayscanner {item.frame_id}"
-        if not isinstance(item.at, str):
-            reason, text = item.at
-            raise RecordError(reason, where, text)
         folder = Path(item.at)
         name, _, stem = item.frame_id.rpartition("/")
         number = int(stem)

@@ -84,7 +84,8 @@ class TumRgbd(Reader):
             name = folder.resolve().name
             absent = [file for file in ("rgb.txt", "depth.txt") if not (folder / file).is_file()]
             if absent:
-                yield Item(name, f"{folder / absent[0]} does not exist; is the download complete?")
+                text = f"{folder / absent[0]} does not exist; is the download complete?"
+                yield Item(name, problem=("missing file", text))
                 continue
             pictures, depths = (
                 _listed(self.below(folder / file, f"tum {name}"))
@@ -99,8 +100,6 @@ class TumRgbd(Reader):
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"tum {item.frame_id}"
-        if isinstance(item.at, str):
-            raise RecordError("missing file", where, item.at)
         place, time, picture, depth = item.at
         folder = Path(place)
         name = item.frame_id.split("/")[0]

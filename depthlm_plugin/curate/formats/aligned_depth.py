@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import RecordError
 from ..frames import same_field
-from .files import mapped_array
+from .files import map_npy
 
 
 def same_view(size_wh: tuple[int, int], where: str) -> Callable[[tuple[int, int]], None]:
@@ -45,16 +45,7 @@ def read_depth_array(path: Path, size_wh: tuple[int, int], where: str) -> NDArra
     Raises:
         RecordError: `missing depth`, `bad depth array`, `other field of view`.
     """
-    if not path.is_file():
-        raise RecordError(
-            "missing depth", where, f"{path} does not exist; is the download complete?"
-        )
-    try:
-        values = mapped_array(path)
-    except ValueError as error:
-        raise RecordError(
-            "bad depth array", where, f"{path} cannot be read ({error}); fetch it again"
-        ) from error
+    values = map_npy(path, where)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
     if values.ndim != 2 or not values.size:

@@ -188,21 +188,30 @@ def read_npy(path: Path, shape: tuple[int, ...], where: str) -> NDArray[Any]:
     Raises:
         RecordError: `missing depth` or `bad depth array`.
     """
-    if not path.is_file():
-        raise RecordError(
-            "missing depth", where, f"{path} does not exist; is the download complete?"
-        )
-    try:
-        values = mapped_array(path)
-    except ValueError as error:
-        raise RecordError(
-            "bad depth array", where, f"{path} cannot be read ({error}); fetch it again"
-        ) from error
+    values = map_npy(path, where)
     if values.shape != shape:
         raise RecordError(
             "bad depth array", where, f"{path} has the shape {values.shape}, expected {shape}"
         )
     return np.array(values)
+
+
+def map_npy(path: Path, where: str) -> NDArray[Any]:
+    """Return the array of a `.npy` file of any shape, which stays on the disk.
+
+    Raises:
+        RecordError: `missing depth` or `bad depth array`.
+    """
+    if not path.is_file():
+        raise RecordError(
+            "missing depth", where, f"{path} does not exist; is the download complete?"
+        )
+    try:
+        return mapped_array(path)
+    except ValueError as error:
+        raise RecordError(
+            "bad depth array", where, f"{path} cannot be read ({error}); fetch it again"
+        ) from error
 
 
 def mapped_array(path: Path) -> NDArray[Any]:

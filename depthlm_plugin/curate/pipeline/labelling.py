@@ -102,6 +102,9 @@ class Job:
         Raises:
             RecordError: For a frame that is damaged.
         """
+        if item.problem is not None:
+            reason, message = item.problem
+            raise RecordError(reason, where, message)
         try:
             frame = self.reader.load(item)
             if isinstance(frame.image, Path):

@@ -7,6 +7,7 @@ import math
 import random
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -306,11 +307,15 @@ def test_a_map_is_made_of_the_models_answers(teach, picture: Path, tmp_path: Pat
     model = str(teach("qwen", reference="text", prompt="plain"))
     asked = ["--model", model, "--intrinsics", "300,300,150,100", "--grid", "6x4"]
     files = ["--out", str(tmp_path / "d.png"), "--glb", str(tmp_path / "d.glb")]
+    written = ["d.glb", "d.png"]
+    if find_spec("rerun"):  # the extra `viewer`
+        files += ["--rerun", str(tmp_path / "d.rrd")]
+        written.append("d.rrd")
     assert main(["map", str(picture), *asked, *files, "--constrained", "--adaptive", "5"]) == 0
     said = json.loads(capfd.readouterr().out)
     assert 24 <= said["answers"] <= 29
     assert (said["camera"]["source"], said["unread"]) == ("intrinsics", 0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.glb", "d.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
     predictor = Predictor.load(model, constrained=True)
     seen = read(predictor)
     depth = predictor.map(str(picture), CAMERA, grid=(6, 4), adaptive=5)

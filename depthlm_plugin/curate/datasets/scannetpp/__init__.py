@@ -107,16 +107,17 @@ class ScanNetPP(Reader):
         try:
             folder = self._folder(scene)
         except RecordError as error:
-            yield Item(scene, (error.reason, error.message))
+            yield Item(scene, problem=(error.reason, error.message))
             return
         path = folder / CAPTURES
         if not path.is_file():
             text = f"{path} does not exist; is the download complete?"
-            yield Item(scene, ("missing scene", text))
+            yield Item(scene, problem=("missing scene", text))
             return
         numbers = frame_numbers(folder)
         if not numbers:
-            yield Item(scene, ("bad file", f"{path} names no frame_000000; fetch it again"))
+            text = f"{path} names no frame_000000; fetch it again"
+            yield Item(scene, problem=("bad file", text))
             return
         pictures = extracted(folder)
         problem = None
@@ -127,14 +128,11 @@ class ScanNetPP(Reader):
                 problem = "frame counts differ", difference
         for number in numbers:
             if number % self.every == 0 and (number in pictures or not pictures):
-                yield Item(f"{scene}/frame_{number:06d}", problem)
+                yield Item(f"{scene}/frame_{number:06d}", problem=problem)
 
     def load(self, item: Item) -> Frame:
         """Return a frame."""
         where = f"scannetpp {item.frame_id}"
-        if item.at is not None:
-            reason, text = item.at
-            raise RecordError(reason, where, text)
         scene, _, name = item.frame_id.partition("/")
         folder = self._folder(scene)
         number = int(name.removeprefix("frame_"))
