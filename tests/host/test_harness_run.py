@@ -181,7 +181,9 @@ def evaluate(folder: Path, out: Path, url: str, *options: str) -> dict[str, Any]
     command += ["--include_path", str(folder), "--output_path", str(out), "--log_samples"]
     result = run([*command, *options])
     assert result.returncode == 0, result.stderr[-3000:]
-    [path] = out.rglob("*results.json")
+    paths = list(out.rglob("*results.json"))
+    assert len(paths) == 1, result.stderr[-3000:]  # it ends well after an error, too
+    [path] = paths
     results: dict[str, Any] = json.loads(path.read_text())["results"]
     return results
 
