@@ -185,7 +185,7 @@ def _figure(scores: dict[str, Any]) -> Figure:
             axes = figure.add_subplot(grid[divmod(number, across)])
             draw = _line if group.get("line") else _bars
             draw(axes, _rows(group, scores))
-            axes.set_title(fill(group["title"], 44), loc="left", fontsize=10)
+            axes.set_title(fill(group["title"], 38), loc="left", fontsize=10)
         return figure
 
 
