@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,15 @@ def arms() -> dict[str, Arm]:
     return result
 
 
+def with_bases(names: Sequence[str]) -> list[Arm]:
+    """Return the arms of these names, and those that they go on from, first."""
+    wanted = set(names)
+    for arm in reversed(arms().values()):
+        if arm.name in wanted and arm.after is not None:
+            wanted.add(arm.after)
+    return [arm for arm in arms().values() if arm.name in wanted]
+
+
 def training(arm: Arm, model: Path, data: Path, seed: int, steps: int) -> dict[str, Any]:
     """Return the recipe that trains an arm."""
     recipe = _merged(content()["recipe"], arm.changes)
@@ -120,7 +129,6 @@ def _common(model: Path, data: Path) -> dict[str, Any]:
         "model_name_or_path": str(model),
         "dataset_dir": str(data),
         "preprocessing_num_workers": 1,
-        "use_cpu": True,
     }
 
 

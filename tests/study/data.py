@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthlm_plugin import Camera, DepthSamples
+from depthlm_plugin.views.view import normalised
 
 from .arms import ASIDE
 
@@ -128,11 +129,11 @@ def _windows(out: Path, folder: Path, name: str) -> Iterator[tuple[Record, Recor
         corner = np.round(middle + 0.5 - side / 2)
         scale = VIEW_PX / side
         to_native = (pixels + 0.5 - corner) * scale - 0.5
-        image = Image.open(folder / record["image"])
         window, whole = f"window/{name}{number:06d}.png", f"native/{name}{number:06d}.png"
-        image.crop((*low, *high)).save(out / window, compress_level=1)
         box = (*corner, *(corner + side))
-        image.resize((VIEW_PX, VIEW_PX), Image.Resampling.BICUBIC, box).save(out / whole)
+        with Image.open(folder / record["image"]) as image:
+            image.crop((*low, *high)).save(out / window, compress_level=1)
+            image.resize((VIEW_PX, VIEW_PX), Image.Resampling.BICUBIC, box).save(out / whole)
         common = record | {"depth": [record["depth"][k] for k in kept]}
         centre = (VIEW_PX - 1) / 2
         yield (
@@ -194,7 +195,7 @@ def _by_pixels(record: Record, pixel: tuple[int, int]) -> str:
 
 def _scaled(record: Record, pixel: tuple[int, int]) -> str:
     """Return what the package's own text reference says."""
-    x, y = (int((at + 0.5) / VIEW_PX * 2000) for at in pixel)
+    x, y = normalised(pixel, (VIEW_PX, VIEW_PX))
     return f"the point at ({x}, {y})"
 
 

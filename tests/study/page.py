@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from depthlm_plugin.geometry.arrays import Floats
+from depthlm_plugin.kinds.ratio import best_constant, measure_ratio
 from depthlm_plugin.scoring.intervals import interval, picture_keys, weights
 
 from .arms import arms, content
@@ -22,26 +24,12 @@ from .runs import ANSWERS, Study
 from .yardsticks import CONVOLUTIONAL
 
 Rows = Sequence[Sequence[float | None]]  # truth, answer, number of the picture
-
 Row = tuple[str, str, dict[str, Any]]  # arm, dataset and task, scores
 
 HERE = Path(__file__).parent
-THRESHOLD = 1.25
 _TASKS = {"principal_axis_distance": "z", "two_point_distance": "apart"}
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _STYLE: Any = {"font.size": 9, "axes.grid": True, "axes.axisbelow": True, "grid.color": "#d8d8d8"}
-
-
-def delta1(rows: Rows) -> float:
-    """Return the share of answers within a factor of 1.25; what could not be read is wrong."""
-    return float(np.mean(_good(rows)))
-
-
-def best_constant(rows: Rows) -> float:
-    """Return the delta1 of the one answer that is right most often."""
-    truth = np.sort([float(row[0] or 0) for row in rows])
-    last = np.searchsorted(truth, truth * THRESHOLD**2, side="left")
-    return float((last - np.arange(len(truth))).max() / len(truth))
 
 
 def scores_of(study: Study, seeds: int) -> dict[str, Any]:
@@ -90,19 +78,26 @@ def _of_set(runs: dict[int, Any], shown: str) -> dict[int, Rows]:
 
 def _scores(found: list[Rows]) -> dict[str, Any]:
     """Return the scores of one arm on one dataset; the answers of each seed are given."""
-    good = np.concatenate([_good(rows) for rows in found])
-    errors = [abs(a - t) / t for rows in found for t, a, _ in rows if t and a is not None]
-    asked_for_metres = {row[0] for row in found[0]} != {1.0}
-    exact = [[row[0], round(row[0] or 0, 2), row[2]] for row in found[0]]
-    return {
-        "delta1": round(float(np.mean([delta1(rows) for rows in found])), 4),
-        "by_seed": [round(delta1(rows), 4) for rows in found],
-        "interval_95": _interval(good, found),
-        "abs_rel": round(float(np.mean(errors)), 4) if errors else None,
-        "constant": round(best_constant(found[0]), 4) if asked_for_metres else None,
-        "two_decimals": round(delta1(exact), 4),
-        "n": len(found[0]),
+    good = [_good(rows) for rows in found]
+    errors = np.concatenate([_measured(rows)["abs_rel"] for rows in found])
+    truth = np.array([row[0] for row in found[0]], np.float64)
+    scores = {
+        "delta1": round(float(np.mean([each.mean() for each in good])), 4),
+        "by_seed": [round(float(each.mean()), 4) for each in good],
+        "interval_95": _interval(np.concatenate(good), found),
+        "abs_rel": None,
+        "constant": None,
+        "two_decimals": None,
+        "n": len(truth),
     }
+    if (truth != 1).any():  # metres: of ordinary questions, 1 is right
+        if not np.isnan(errors).all():
+            scores["abs_rel"] = round(float(np.nanmean(errors)), 4)
+        scores["constant"] = round(best_constant(truth)[1], 4)
+        scores["two_decimals"] = round(
+            float(measure_ratio(truth.round(2), truth)["delta1"].mean()), 4
+        )
+    return scores
 
 
 def _interval(values: Any, found: list[Rows]) -> list[float] | None:
@@ -119,7 +114,7 @@ def _difference(own: dict[int, Rows], other: dict[int, Rows]) -> dict[str, Any] 
     pairs = [(own[seed], other[seed]) for seed in shared]
     if not pairs or any(not _same_questions(a, b) for a, b in pairs):
         return None
-    more = [_good(a).astype(float) - _good(b) for a, b in pairs]
+    more = [_good(a) - _good(b) for a, b in pairs]
     spread = _interval(np.concatenate(more), [a for a, _ in pairs])
     return {"delta1": round(float(np.mean(np.concatenate(more))), 4), "interval_95": spread}
 
@@ -131,11 +126,14 @@ def _same_questions(a: Rows, b: Rows) -> bool:
     )
 
 
-def _good(rows: Rows) -> np.ndarray[Any, Any]:
-    truth, answer = (np.array([row[k] for row in rows], float) for k in (0, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        good: np.ndarray[Any, Any] = np.maximum(truth / answer, answer / truth) < THRESHOLD
-    return good
+def _good(rows: Rows) -> Floats:
+    """Return 1 for each answer that is right by delta1, else 0."""
+    return _measured(rows)["delta1"]
+
+
+def _measured(rows: Rows) -> dict[str, Floats]:
+    truth, answers = (np.array([row[k] for row in rows], np.float64) for k in (0, 1))
+    return measure_ratio(answers, truth)
 
 
 def _shown(key: str) -> str:
@@ -152,7 +150,7 @@ def write_page(study: Study, seeds: int, folder: Path = HERE) -> None:
     text = json.dumps({"steps": study.steps, "seeds": seeds, "arms": scores}, indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
     with BytesIO() as drawn:
-        _figure(scores).savefig(drawn, dpi=100)
+        _figure(scores, study.steps).savefig(drawn, dpi=100)
         Image.open(drawn).convert("RGB").quantize(64).save(folder / "results.png", optimize=True)
     (folder / "README.md").write_text(_page(study, seeds, scores), encoding="utf-8")
 
@@ -173,7 +171,7 @@ def _rows(group: dict[str, Any], scores: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def _figure(scores: dict[str, Any]) -> Figure:
+def _figure(scores: dict[str, Any], steps: int) -> Figure:
     groups = [group for group in content()["groups"].values() if _rows(group, scores)]
     across = 3
     lines = [groups[at : at + across] for at in range(0, len(groups), across)]
@@ -183,8 +181,10 @@ def _figure(scores: dict[str, Any]) -> Figure:
         grid = figure.add_gridspec(len(lines), across, height_ratios=heights)
         for number, group in enumerate(groups):
             axes = figure.add_subplot(grid[divmod(number, across)])
-            draw = _line if group.get("line") else _bars
-            draw(axes, _rows(group, scores))
+            if group.get("line"):
+                _line(axes, _rows(group, scores), steps)
+            else:
+                _bars(axes, _rows(group, scores))
             axes.set_title(fill(group["title"], 38), loc="left", fontsize=10)
         return figure
 
@@ -214,9 +214,9 @@ def _set(key: str) -> str:
     return key
 
 
-def _line(axes: Any, rows: list[Row]) -> None:
-    size, batch = content()["sizes"], content()["recipe"]["per_device_train_batch_size"]
-    at = [arms()[arm].steps * size["reduced"]["steps"] * batch for arm, _, _ in rows]
+def _line(axes: Any, rows: list[Row], steps: int) -> None:
+    batch = content()["recipe"]["per_device_train_batch_size"]
+    at = [arms()[arm].steps * steps * batch for arm, _, _ in rows]
     for _, _, score in rows:
         axes.axhline(score["constant"], color="#777777", linewidth=1, linestyle=":")
     spans = [score["interval_95"] or (score["delta1"],) * 2 for _, _, score in rows]
@@ -235,8 +235,9 @@ def _page(study: Study, seeds: int, scores: dict[str, Any]) -> str:
     lines = [
         "# Does it learn, and what makes it learn?",
         "",
-        f"*Written by `PYTHONPATH=tests python -m study OUT`: {len(minutes)} runs, {seeds} seeds,"
-        f" {study.steps} steps for the base, {sum(minutes) / 60:.1f} hours of runs, two at a time."
+        f"*Written by `PYTHONPATH=tests python -m study OUT` (with `--ibims` and `--pairs` for the"
+        f" photographs): {len(minutes)} runs, {seeds} seeds,"
+        f" {study.steps} steps for the base, {sum(minutes) / 60:.1f} hours of runs."
         " What a person found in them: [FINDINGS.md](FINDINGS.md).*",
         "",
         "![delta1 of all arms](results.png)",

@@ -11,23 +11,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from depthlm_plugin.demo.tiny_vlm import build_tiny_qwen
+from depthlm_plugin.errors import DepthLMError
 from depthlm_plugin.host.cli_process import train
 from depthlm_plugin.language.reading import read_answer
 from depthlm_plugin.language.templates import load_template
 from depthlm_plugin.scoring.files import read_predictions
 from depthlm_plugin.scoring.prediction import SIDECAR
 
-from .arms import ASIDE, Arm, arms, content, evaluation, training
+from .arms import ASIDE, Arm, arms, content, evaluation, training, with_bases
 
 ANSWERS = "answers.json"
 ORDINARY = "ordinary_held"
 _HOSTS_OWN = "generated_predictions.jsonl"
 _AGAIN = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
-Answers = dict[
-    str, list[list[float | None]]
-]  # by dataset/task: truth, answer, number of the picture
+# By dataset/task: truth, answer, number of the picture.
+Answers = dict[str, list[list[float | None]]]
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Study:
         out: Its folder.
         steps: Optimiser steps of the base.
         model: Sizes of the model.
+        use_cpu: Whether GPUs are left alone.
     """
 
     out: Path
     steps: int
     model: Mapping[str, int]
+    use_cpu: bool = True
 
     @property
     def data(self) -> Path:
@@ -76,7 +80,7 @@ def run_all(study: Study, seeds: int, jobs: int, only: Sequence[str] = ()) -> No
     Raises:
         DepthLMError: When a run fails; the others are finished first.
     """
-    chosen = [arm for arm in arms().values() if not only or arm.name in only]
+    chosen = with_bases(only or list(arms()))
     if not (study.real / "dataset_info.json").is_file():
         chosen = [arm for arm in chosen if not arm.real]
         print("no photographs (--ibims, --pairs): their arms are left out", file=sys.stderr)
@@ -99,18 +103,24 @@ def _run(study: Study, arm: Arm, seed: int, first: Future[None] | None) -> None:
     if first is not None:
         first.result()
     folder = study.folder(arm.name, seed)
-    if (folder / ANSWERS).is_file():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     before = study.untrained(seed)
     if arm.after is not None:
         before = study.folder(arm.after, seed) / "trained"
     trained = folder / "trained" if arm.steps else before
-    if not (trained / "train_results.json").is_file():
+    recipe = training(arm, before, study.data_of(arm), seed, study.steps)
+    recipe |= {"output_dir": str(trained), "use_cpu": study.use_cpu}
+    path = folder / "train.yaml"
+    if path.is_file() and yaml.safe_load(path.read_text(encoding="utf-8")) != recipe:
+        raise DepthLMError(
+            f"{path} is not what {arm.name} is now; remove {folder}, or use another OUT"
+        )
+    if (folder / ANSWERS).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    if arm.steps and not (trained / "train_results.json").is_file():
         shutil.rmtree(trained, ignore_errors=True)
-        recipe = training(arm, before, study.data_of(arm), seed, study.steps)
-        train(recipe | {"output_dir": str(trained)}, folder / "train.yaml", environment=_AGAIN)
+        train(recipe, path, environment=_AGAIN)
     lora = arm.changes.get("finetuning_type") == "lora"
     model, adapter = (before, trained) if lora else (trained, None)
     answers: Answers = {}
@@ -141,7 +151,8 @@ def _ask(
     shutil.rmtree(out, ignore_errors=True)
     asked = (ASIDE, *sets) if plain else sets
     recipe = evaluation(arm, model, adapter, study.data_of(arm), asked)
-    train(recipe | {"output_dir": str(out)}, folder / f"ask_{name}.yaml", environment=_AGAIN)
+    recipe |= {"output_dir": str(out), "use_cpu": study.use_cpu}
+    train(recipe, folder / f"ask_{name}.yaml", environment=_AGAIN)
     if plain:
         return {f"{name}/depth": _plain_answers(study.data / f"{name}.jsonl", out / _HOSTS_OWN)}
     found: Answers = {}

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from depthlm_plugin import Camera, DepthSamples
+from depthlm_plugin.errors import DepthLMError
 from depthlm_plugin.scenes.view import Rig
 from depthlm_plugin.scenes.write import Wanted, write_scenes
 
 from . import data, real
-from .arms import Arm, arms, content, evaluation, training
-from .page import best_constant, delta1, scores_of, write_page
+from .arms import Arm, arms, content, evaluation, training, with_bases
+from .page import scores_of, write_page
 from .runs import ANSWERS, Study, run_all
 
 RIG = Rig(field_deg=(60.0, 75.0), height_m=(1.2, 1.3), pitch_deg=(-15.0, -9.0))
@@ -41,6 +42,12 @@ def test_groups_are_of_arms_and_arms_of_groups() -> None:
     for arm in arms().values():
         assert arm.after is None or names.index(arm.after) < names.index(arm.name)
         assert arm.steps or arm.after
+
+
+def test_an_arm_brings_what_it_goes_on_from() -> None:
+    assert [arm.name for arm in with_bases(["keeps", "real_lora"])] == [
+        "marker", "ordinary", "keeps", "real_lora",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("arm", arms().values(), ids=lambda arm: arm.name)
@@ -140,18 +147,23 @@ def test_the_page_counts_what_was_answered(tmp_path: Path) -> None:
     assert (tmp_path / "results.png").stat().st_size > 1000
 
 
-def test_the_best_constant_is_the_best_of_all() -> None:
-    truth = np.random.default_rng(0).lognormal(1, 0.5, 300)
-    rows = [[float(t), None, 0.0] for t in truth]
-    tried = max(delta1([[t, c, 0.0] for t, _, _ in rows]) for c in np.geomspace(0.3, 20, 3000))
-    assert best_constant(rows) == pytest.approx(tried, abs=0.004)
+def test_an_arm_that_has_changed_is_not_taken_from_its_old_run(tmp_path: Path) -> None:
+    study = Study(tmp_path, 10, {"hidden_size": 64, "layers": 2})
+    arm = arms()["eighth"]
+    folder = study.folder(arm.name, 0)
+    folder.mkdir(parents=True)
+    (folder / ANSWERS).write_text("{}")
+    (folder / "train.yaml").write_text("max_steps: 7\n")
+    with pytest.raises(DepthLMError, match="is not what eighth is now"):
+        run_all(study, 1, 1, [arm.name])
+    assert (folder / ANSWERS).read_text() == "{}"
 
 
 @pytest.mark.slow
 def test_runs_are_trained_asked_and_resumed(tmp_path: Path) -> None:
     data.write_data(tmp_path / "data", 100, 24, labels=30)
     study = Study(tmp_path, 4, {"hidden_size": 64, "layers": 2})
-    only = ["eighth", "pixels"]
+    only = ["eighth", "pixels"]  # neither goes on from another
     run_all(study, 1, 2, only)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob(ANSWERS)}
     assert len(written) == len(only)
